@@ -1,0 +1,115 @@
+"""What the engine needs from its surroundings: protocols, fulfilled by adapters above or by ``memory``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from graphwire.events.hub import Published
+from graphwire.types import ExecutionId, GraphId, Outcome, TerminalStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRecord:
+    """An accepted start, as it is stored with ``seq`` 1.
+
+    Attributes:
+        options: The start's body as JSON, defaults filled in (its ``state`` included).
+        started_at: Aware, UTC.
+    """
+
+    id: ExecutionId
+    graph_id: GraphId
+    graph_version: int
+    options: bytes
+    seed: int
+    started_at: datetime
+    correlation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionEnd:
+    """How an execution ended, stored with its terminal event and the sentinel.
+
+    Attributes:
+        state: The merged state as JSON.
+        error: The failure as JSON, for ``failed``.
+        errors: The list under the reserved key ``errors``, as JSON.
+        durations_ms: Per node id: how many attempts completed, and their durations added up.
+    """
+
+    status: TerminalStatus
+    outcome: Outcome | None
+    ended_at: datetime
+    duration_ms: float
+    steps: int
+    last_seq: int
+    state: bytes
+    error: bytes | None
+    errors: bytes
+    reason: str | None = None
+    durations_ms: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one execution has to store, in order: one part of a transaction.
+
+    Attributes:
+        events: Consecutive events; their ``line`` is stored, and ``whole`` where an event is too large for a line.
+        deltas: What the commits among them changed, a JSON document each; restoring replays them in order.
+        size: Bytes of all of it, roughly.
+    """
+
+    execution_id: ExecutionId
+    start: ExecutionRecord | None
+    events: Sequence[Published]
+    deltas: Sequence[bytes]
+    end: ExecutionEnd | None
+    size: int
+
+
+class Outbox(Protocol):
+    """An execution's side of storing. All methods are called on the event loop."""
+
+    def take(self, max_bytes: int) -> Batch | None:
+        """Hand over what is to be stored next, at least one event if there is any; None when nothing is left."""
+        ...
+
+    def stored(self, batch: Batch) -> None:
+        """The batch is on disk."""
+        ...
+
+    def refused(self, batch: Batch, reason: str) -> None:
+        """A batch with a ``start`` could not be stored and never will be. Any other batch is tried until it is."""
+        ...
+
+
+class ExecutionStore(Protocol):
+    """Where executions are kept."""
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why nothing can be stored at the moment; None while all is well."""
+        ...
+
+    def submit(self, outbox: Outbox) -> None:
+        """Say that an outbox has something to store. Returns at once; idempotent until the outbox is drained."""
+        ...
+
+    async def read_events(
+        self, execution_id: ExecutionId, *, after: int, upto: int, limit: int, max_bytes: int
+    ) -> list[Published]:
+        """Return stored events with ``after < seq <= upto`` in order.
+
+        Stops at ``limit`` events or ``max_bytes`` of lines, but never before the first event.
+        """
+        ...
+
+    async def read_event(self, execution_id: ExecutionId, seq: int) -> bytes | None:
+        """Return one stored event, whole, as JSON; None if there is none."""
+        ...
+
+    async def read_deltas(self, execution_id: ExecutionId) -> list[bytes]:
+        """Return all stored deltas in order."""
+        ...

@@ -1,0 +1,101 @@
+"""What a node does when it runs, as a value: node types make it, the engine carries it out."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from graphwire.graphs.definition import GraphDefinition
+    from graphwire.graphs.expressions import Expression
+
+StateReader: TypeAlias = Mapping[str, Any]
+"""The state as a read-only mapping whose values are decoded when they are read."""
+
+
+class Mode(Enum):
+    """How a function is called."""
+
+    INLINE = "inline"
+    """A plain function that is quick and bounded: called on the loop. Built-in node types only."""
+    THREAD = "thread"
+    """A plain function of a user: called in a worker thread."""
+    ASYNC = "async"
+    """A coroutine function: awaited on the loop."""
+    STREAM = "stream"
+    """An async generator function: each yield is a message, the last one the result too."""
+
+
+class Missing(Enum):
+    """No default: a key that is absent fails the attempt."""
+
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a call: where its value comes from.
+
+    Attributes:
+        source: ``"context"`` and ``"state"`` give the node's context and the whole state; otherwise ``key`` is read.
+    """
+
+    name: str
+    source: str  # "context" | "state" | "key"
+    default: Any = Missing.MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call a function.
+
+    Attributes:
+        parameters: In the order of the signature; all are passed by name. A node's ``input`` replaces what
+            ``key`` parameters read.
+    """
+
+    function: Callable[..., Any]
+    mode: Mode
+    parameters: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Compute the result from the state alone, on the loop. For ``transform`` and ``template``."""
+
+    compute: Callable[[StateReader], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Sleep, then complete without a result.
+
+    Attributes:
+        seconds: Gives the duration from the state, in seconds. Raises ``InputError``.
+    """
+
+    seconds: Callable[[StateReader], float]
+
+
+@dataclass(frozen=True, slots=True)
+class ForEach:
+    """Open a child scope for each item of a list.
+
+    Attributes:
+        items: Gives the list, evaluated on the opener's state.
+        body: The graph that each item runs.
+        single: The body is one node: the item's result is that node's result, else the keys that the item wrote.
+        max_parallelism: How many items are open at once.
+        collect: An item's error takes its place in the list (``on_item_error: collect``), else it fails the opener.
+    """
+
+    items: "Expression"
+    body: "GraphDefinition"
+    single: bool
+    item: str
+    index: str
+    max_parallelism: int
+    collect: bool
+
+
+Behaviour: TypeAlias = Call | Compute | Wait | ForEach
