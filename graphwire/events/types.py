@@ -4,7 +4,9 @@ The envelope around them (``seq``, ``type``, ids, times) is in ``encoding``. Cod
 on the type. A released name or code never changes its meaning.
 """
 
-from typing import ClassVar, Literal, TypeAlias
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 
@@ -38,7 +40,7 @@ class Failure(Struct, frozen=True, kw_only=True):
     """Where inside the scopes of an opener it happened, outermost first."""
 
 
-class ExecutionStarted(EventData):
+class ExecutionStarted(EventData, frozen=True):
     """The execution was accepted and begins. Always ``seq`` 1 of an execution that need not wait."""
 
     type = "execution_started"
@@ -50,7 +52,7 @@ class ExecutionStarted(EventData):
     options: Raw
 
 
-class NodeStarted(EventData):
+class NodeStarted(EventData, frozen=True):
     """An attempt of a node begins."""
 
     type = "node_started"
@@ -60,7 +62,7 @@ class NodeStarted(EventData):
     attempt: int
 
 
-class NodeCompleted(EventData):
+class NodeCompleted(EventData, frozen=True):
     """An attempt succeeded and was committed. ``edges`` fired, in definition order."""
 
     type = "node_completed"
@@ -72,7 +74,7 @@ class NodeCompleted(EventData):
     result: Raw
 
 
-class NodeFailed(EventData):
+class NodeFailed(EventData, frozen=True):
     """An attempt ended with an error. Always follows its ``node_started``."""
 
     type = "node_failed"
@@ -85,7 +87,7 @@ class NodeFailed(EventData):
     edges: list[str]
 
 
-class ExecutionCompleted(EventData):
+class ExecutionCompleted(EventData, frozen=True):
     """Nothing is active or waiting any more. ``state`` is the final state."""
 
     type = "execution_completed"
@@ -98,7 +100,7 @@ class ExecutionCompleted(EventData):
     state: Raw
 
 
-class ExecutionFailed(EventData):
+class ExecutionFailed(EventData, frozen=True):
     """The execution ended with an error."""
 
     type = "execution_failed"
@@ -110,7 +112,7 @@ class ExecutionFailed(EventData):
     steps: int
 
 
-class ExecutionCancelled(EventData):
+class ExecutionCancelled(EventData, frozen=True):
     """The execution was cancelled by a command."""
 
     type = "execution_cancelled"
@@ -122,14 +124,14 @@ class ExecutionCancelled(EventData):
     steps: int
 
 
-class NodeEntered(EventData):
+class NodeEntered(EventData, frozen=True):
     """``detail: full``: an activation was taken up."""
 
     type = "node_entered"
     code = 7
 
 
-class NodeExited(EventData):
+class NodeExited(EventData, frozen=True):
     """``detail: full``: an activation's tokens were placed; ``next`` names their targets."""
 
     type = "node_exited"
@@ -138,7 +140,7 @@ class NodeExited(EventData):
     next: list[str]
 
 
-class ConditionEvaluated(EventData):
+class ConditionEvaluated(EventData, frozen=True):
     """``detail: full``: an edge's expression was evaluated."""
 
     type = "condition_evaluated"
@@ -149,7 +151,7 @@ class ConditionEvaluated(EventData):
     value: bool
 
 
-class StateMergeConflictDetected(EventData):
+class StateMergeConflictDetected(EventData, frozen=True):
     """States that met hold different values under ``key``; ``value`` is what stands. Absent values are null."""
 
     type = "state_merge_conflict_detected"
@@ -162,7 +164,7 @@ class StateMergeConflictDetected(EventData):
     value: Raw
 
 
-class NodeSkippedDueToErrorPolicy(EventData):
+class NodeSkippedDueToErrorPolicy(EventData, frozen=True):
     """A failed node's success edges do not fire (``on_error: skip``)."""
 
     type = "node_skipped_due_to_error_policy"
@@ -171,7 +173,7 @@ class NodeSkippedDueToErrorPolicy(EventData):
     reason: str
 
 
-class CheckpointRestored(EventData):
+class CheckpointRestored(EventData, frozen=True):
     """A process died: what was folded from events above ``valid_to`` is void; ``next`` is this event's ``seq``."""
 
     type = "checkpoint_restored"
@@ -181,7 +183,7 @@ class CheckpointRestored(EventData):
     next: int
 
 
-class StreamEnd(EventData):
+class StreamEnd(EventData, frozen=True):
     """The sentinel: the last event of every execution."""
 
     type = "stream_end"
@@ -193,7 +195,7 @@ class StreamEnd(EventData):
     duration_ms: float
 
 
-class DataFlow(EventData):
+class DataFlow(EventData, frozen=True):
     """``detail: full``: an edge fired with an update of so many bytes."""
 
     type = "data_flow"
@@ -203,7 +205,7 @@ class DataFlow(EventData):
     bytes: int
 
 
-class ExecutionTimeout(EventData):
+class ExecutionTimeout(EventData, frozen=True):
     """A time limit ended the execution; ``execution_failed`` follows."""
 
     type = "execution_timeout"
@@ -213,7 +215,7 @@ class ExecutionTimeout(EventData):
     limit_s: float
 
 
-class StateChanged(EventData):
+class StateChanged(EventData, frozen=True):
     """``detail: full``: a commit wrote these keys."""
 
     type = "state_changed"
@@ -222,7 +224,7 @@ class StateChanged(EventData):
     keys: list[str]
 
 
-class NodeMessage(EventData):
+class NodeMessage(EventData, frozen=True):
     """A node said something. ``message`` is any JSON value."""
 
     type = "node_message"
@@ -233,7 +235,7 @@ class NodeMessage(EventData):
     metadata: Raw
 
 
-class Diagnostic(EventData):
+class Diagnostic(EventData, frozen=True):
     """The engine noticed something that its user should know."""
 
     type = "diagnostic"
@@ -246,7 +248,7 @@ class Diagnostic(EventData):
     facts: Raw
 
 
-class LlmChunk(EventData):
+class LlmChunk(EventData, frozen=True):
     """A piece of streamed text."""
 
     type = "llm_chunk"
@@ -257,7 +259,7 @@ class LlmChunk(EventData):
     is_final: bool
 
 
-class NodeProgress(EventData):
+class NodeProgress(EventData, frozen=True):
     """How far a node is, by its own count."""
 
     type = "node_progress"
@@ -268,7 +270,7 @@ class NodeProgress(EventData):
     message: str | UnsetType = UNSET
 
 
-class NodeLog(EventData):
+class NodeLog(EventData, frozen=True):
     """A line of a node's log."""
 
     type = "node_log"
@@ -279,7 +281,7 @@ class NodeLog(EventData):
     fields: Raw
 
 
-class EventsDropped(EventData):
+class EventsDropped(EventData, frozen=True):
     """So many emissions of an attempt were dropped at a bound."""
 
     type = "events_dropped"
@@ -288,7 +290,7 @@ class EventsDropped(EventData):
     count: int
 
 
-class NodeCancelled(EventData):
+class NodeCancelled(EventData, frozen=True):
     """A started attempt was ended from outside."""
 
     type = "node_cancelled"
@@ -299,7 +301,7 @@ class NodeCancelled(EventData):
     reason: str
 
 
-class JoinReleased(EventData):
+class JoinReleased(EventData, frozen=True):
     """A join goes on without the inputs named in ``missing`` (edge ids)."""
 
     type = "join_released"
@@ -308,7 +310,7 @@ class JoinReleased(EventData):
     missing: list[str]
 
 
-class CommandAccepted(EventData):
+class CommandAccepted(EventData, frozen=True):
     """A command was accepted; its effect follows as its own event."""
 
     type = "command_accepted"
@@ -348,3 +350,9 @@ Event: TypeAlias = (
     | JoinReleased
     | CommandAccepted
 )
+
+EVENTS_BY_TYPE: Mapping[str, type[Event]] = MappingProxyType({event.type: event for event in get_args(Event)})
+"""Every event class under its name on the wire."""
+
+TERMINAL_TYPES: frozenset[str] = frozenset({"execution_completed", "execution_failed", "execution_cancelled"})
+"""The events of which an execution has exactly one, directly before the sentinel."""

@@ -1,0 +1,512 @@
+"""The events of one execution on their way to its readers: a ring, three marks, and a cursor per reader.
+
+Pure: no task, no lock, no clock. Everything is called on one thread; what waits leaves a callback.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Final, Self, TypeAlias
+
+from msgspec import Struct
+
+from graphwire.events.filters import Filter
+from graphwire.events.notices import Notice
+from graphwire.events.types import TERMINAL_TYPES
+from graphwire.types import Durability
+
+MAX_UNSTORED_EVENTS: Final = 65_536
+"""Visible is never further ahead of stored; numbering after a crash relies on it."""
+MAX_UNSTORED_BYTES: Final = 64 * 1024 * 1024
+PAGE_BYTES: Final = 65_536
+_MAX_EXAMINED: Final = 10_000
+
+Callback: TypeAlias = Callable[[], None]
+
+
+class Published(Struct, eq=False, gc=False):
+    """An event as everybody shares it: encoded once.
+
+    Attributes:
+        line: The event as one line of JSON, without LF; large members of ``data`` stand as ``$ref``.
+        whole: The full text, where ``line`` is not all of it.
+        is_barrier: Neither it nor anything after it is visible before it is stored.
+        frame: Spare, for a transport to keep the bytes that it makes of ``line``.
+    """
+
+    seq: int
+    type: str
+    node_id: str | None
+    line: bytes
+    whole: bytes | None = None
+    is_barrier: bool = False
+    frame: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes that the event takes in memory and in the store."""
+        return len(self.line) if self.whole is None else len(self.line) + len(self.whole)
+
+
+class Page(Struct, frozen=True):
+    """Events that are next, in order. Empty where a filter left out all that was looked at.
+
+    Attributes:
+        cursor: Where the reader stands now; may lie behind the last item, since a filter may have left out more.
+    """
+
+    items: list[Published]
+    cursor: int
+
+
+class Behind(Struct, frozen=True):
+    """The ring no longer holds what comes next: ``after < seq <= upto`` is read from the store.
+
+    The reader says with ``Subscription.advance`` how far it came: to the last event that it got from the store, or
+    to ``upto`` when the store has no more of them.
+    """
+
+    after: int
+    upto: int
+
+
+class NoticeItem(Struct, frozen=True):
+    """A notice for this reader; ``after`` is its cursor."""
+
+    notice: Notice
+    after: int
+
+
+class End(Struct, frozen=True):
+    """The reader has the sentinel, or stands where it stood: nothing ever follows."""
+
+
+Item: TypeAlias = Page | Behind | NoticeItem | End
+
+_END: Final = End()
+
+
+class Room:
+    """The bytes that events still to be stored may hold, shared by the hubs of a process."""
+
+    __slots__ = ("_waiting", "limit_bytes", "used_bytes")
+
+    def __init__(self, limit_bytes: int = MAX_UNSTORED_BYTES) -> None:
+        self.limit_bytes = limit_bytes
+        self.used_bytes = 0
+        self._waiting: dict[Callback, None] = {}
+
+    def release(self, size: int) -> None:
+        """Give bytes back, and wake who waits for them."""
+        self.used_bytes -= size
+        if self._waiting and self.used_bytes < self.limit_bytes:
+            waiting, self._waiting = self._waiting, {}
+            for callback in waiting:
+                callback()
+
+    def wait(self, callback: Callback) -> None:
+        """Call once when bytes were given back and the limit is not reached."""
+        self._waiting[callback] = None
+
+
+class Hub:
+    """Numbers *published*, *stored* and *visible* of one execution, and the ring of its latest events.
+
+    ``visible`` follows ``published`` (``async``) or ``stored`` (``sync``), stops before a barrier that is not stored,
+    and is never more than ``MAX_UNSTORED_EVENTS`` ahead of ``stored``. An event that is not stored is never evicted.
+
+    Callbacks are called once, in the order in which they came, after all marks are set; they must not raise. Whoever
+    still waits asks again: so a publish costs nothing per reader that has nothing to do.
+
+    Attributes:
+        published: Number of the newest event; ``first_seq - 1`` while there is none.
+        stored: All events up to this one are on disk.
+        visible: All events up to this one may be told; so may everything else about the execution.
+    """
+
+    __slots__ = (
+        "_barriers",
+        "_first",
+        "_horizon",
+        "_is_sync",
+        "_next",
+        "_notice",
+        "_notice_at",
+        "_notice_number",
+        "_ring",
+        "_ring_bytes",
+        "_ring_bytes_limit",
+        "_ring_events_limit",
+        "_room",
+        "_room_waiting",
+        "_sentinel",
+        "_stored_waiting",
+        "_stored_waiting_number",
+        "_taken",
+        "_terminal",
+        "_unstored_bytes",
+        "_visible_waiting",
+        "_wholes",
+        "published",
+        "stored",
+        "visible",
+    )
+
+    def __init__(
+        self,
+        *,
+        ring_events: int = 1024,
+        ring_bytes: int = 4 * 1024 * 1024,
+        durability: Durability = "async",
+        first_seq: int = 1,
+        room: Room | None = None,
+    ) -> None:
+        """Make an empty hub.
+
+        Args:
+            ring_events: Stored events beyond so many are evicted, oldest first.
+            ring_bytes: The same, in bytes of lines.
+            durability: Whether ``visible`` follows ``published`` or ``stored``.
+            first_seq: Number of the first event; everything below counts as stored and is read from the store.
+            room: Shared bound on unstored bytes; one of its own by default.
+        """
+        self.published = self.stored = self.visible = first_seq - 1
+        self._next: int | None = first_seq
+        self._is_sync = durability == "sync"
+        self._ring: list[Published] = []
+        self._first = first_seq
+        self._ring_bytes = 0
+        self._ring_events_limit = ring_events
+        self._ring_bytes_limit = ring_bytes
+        self._taken = first_seq - 1
+        self._unstored_bytes = 0
+        self._room = Room() if room is None else room
+        self._barriers: deque[int] = deque()
+        self._wholes: deque[int] = deque()
+        self._terminal: int | None = None
+        self._sentinel: int | None = None
+        self._notice: Notice | None = None
+        self._notice_at = 0
+        self._notice_number = 0
+        self._visible_waiting: dict[Callback, None] = {}
+        self._room_waiting: dict[Callback, None] = {}
+        self._stored_waiting: list[tuple[int, int, Callback]] = []
+        self._stored_waiting_number = 0
+        self._move_horizon()
+
+    @classmethod
+    def ended(cls, last_seq: int) -> Self:
+        """Make the hub of a finished execution: closed and empty, everything is in the store."""
+        hub = cls(first_seq=last_seq + 1)
+        hub._sentinel, hub._next = last_seq, None
+        return hub
+
+    @property
+    def first(self) -> int:
+        """Number of the oldest event in the ring; of the next event when it is empty."""
+        return self._first
+
+    @property
+    def closed(self) -> bool:
+        """Whether the sentinel is visible: nothing follows."""
+        return self._sentinel is not None and self.visible >= self._sentinel
+
+    @property
+    def unstored_bytes(self) -> int:
+        """Bytes of this hub's events that are still to be stored."""
+        return self._unstored_bytes
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be dispatched. Publishing works either way."""
+        return self.published - self.stored < MAX_UNSTORED_EVENTS and self._room.used_bytes < self._room.limit_bytes
+
+    # Writing
+
+    def publish(self, published: Published) -> None:
+        """Add the next event and make it visible if it may be.
+
+        Raises:
+            ValueError: Its number is not the next one, or the sentinel was published.
+        """
+        seq = published.seq
+        if seq != self._next:
+            raise ValueError(f"event {seq} published where {self._next or 'nothing'} comes next")
+        size = published.size
+        self.published = seq
+        self._next = seq + 1
+        self._ring.append(published)
+        self._ring_bytes += size
+        self._unstored_bytes += size
+        self._room.used_bytes += size
+        if published.whole is not None:
+            self._wholes.append(seq)
+        if published.is_barrier:
+            self._add_barrier(published)
+        if seq <= self._horizon:
+            self.visible = seq
+            if self._visible_waiting:
+                self._wake()
+
+    def take_unstored(self, max_bytes: int, *, upto: int | None = None) -> list[Published]:
+        """Hand over what is to be stored next, in order, each event once over the hub's life.
+
+        Stops at ``max_bytes``, but never before the first event, and after the event ``upto``.
+        """
+        start = self._taken + 1 - self._first
+        stop = len(self._ring) if upto is None else min(len(self._ring), upto + 1 - self._first)
+        taken: list[Published] = []
+        size = 0
+        for published in self._ring[start:stop]:
+            size += published.size
+            if taken and size > max_bytes:
+                break
+            taken.append(published)
+        if taken:
+            self._taken = taken[-1].seq
+        return taken
+
+    def mark_stored(self, seq: int) -> None:
+        """Say that all events up to ``seq`` are on disk. Saying it again, or a lower number, changes nothing.
+
+        Raises:
+            ValueError: The event was not published.
+        """
+        if seq > self.published:
+            raise ValueError(f"event {seq} stored, but {self.published} is the last that was published")
+        if seq <= self.stored:
+            return
+        released = self._unstored_bytes
+        if seq < self.published:
+            released -= sum(item.size for item in self._ring[seq + 1 - self._first :])
+        self._unstored_bytes -= released
+        self.stored = seq
+        self._taken = max(self._taken, seq)
+        while self._barriers and self._barriers[0] <= seq:
+            self._barriers.popleft()
+        self._drop_wholes()
+        self._evict()
+        self._move_horizon()
+        visible = min(self.published, self._horizon)
+        has_news = visible > self.visible
+        self.visible = visible
+        if has_news and self._visible_waiting:
+            self._wake()
+        self._wake_stored()
+        self._room.release(released)
+        self._wake_room()
+
+    def discard(self) -> None:
+        """Drop everything that is not stored and end the hub: the execution's start was refused."""
+        released, self._unstored_bytes = self._unstored_bytes, 0
+        del self._ring[self.stored + 1 - self._first :]
+        self.published = self._taken = self._sentinel = self.visible = self.stored
+        self._next = None
+        self._barriers.clear()
+        self._wholes.clear()
+        self._wake()
+        self._room.release(released)
+
+    @property
+    def notice(self) -> Notice | None:
+        """The latest notice to all readers that are up to date; a later one replaces an earlier one."""
+        return self._notice
+
+    @notice.setter
+    def notice(self, notice: Notice) -> None:
+        self._notice = notice
+        self._notice_at = self.published
+        self._notice_number += 1
+        if self.visible == self.published:
+            self._wake()
+
+    # Waiting
+
+    def when_visible(self, callback: Callback) -> None:
+        """Call once when ``visible`` moves next, or a notice may be told. Idempotent until then."""
+        self._visible_waiting[callback] = None
+
+    def when_stored(self, seq: int, callback: Callback) -> None:
+        """Call once as soon as ``stored`` reaches ``seq``: at once if it has."""
+        if seq <= self.stored:
+            callback()
+            return
+        self._stored_waiting_number += 1
+        heappush(self._stored_waiting, (seq, self._stored_waiting_number, callback))
+
+    def wait_room(self, callback: Callback) -> None:
+        """Call once as soon as ``has_room``: at once if it is so. Others may have taken the room by then."""
+        if self.has_room:
+            callback()
+            return
+        self._room_waiting[callback] = None
+        self._room.wait(self._wake_room)
+
+    def forget(self, callback: Callback) -> None:
+        """Do not call it any more for ``when_visible`` or ``wait_room``. Idempotent."""
+        self._visible_waiting.pop(callback, None)
+        self._room_waiting.pop(callback, None)
+
+    # Reading
+
+    def subscribe(self, after: int = 0, filter: Filter | None = None) -> "Subscription":
+        """Make a cursor for a reader that has everything up to ``after``."""
+        return Subscription(self, after, filter)
+
+    def get(self, seq: int) -> Published | None:
+        """Return a visible event that is still in the ring."""
+        return self._ring[seq - self._first] if self._first <= seq <= self.visible else None
+
+    def read(self, *, after: int, upto: int, limit: int, max_bytes: int) -> list[Published]:
+        """Return visible events of the ring with ``after < seq <= upto``, at least one if there is any.
+
+        ``after`` must not lie before the ring. Stops at ``limit`` events and at ``max_bytes`` of lines.
+        """
+        start = after + 1 - self._first
+        items = self._ring[start : min(start + limit, min(upto, self.visible) + 1 - self._first)]
+        if len(items) > 1:
+            size = 0
+            for index, item in enumerate(items):
+                size += len(item.line)
+                if size > max_bytes and index:
+                    return items[:index]
+        return items
+
+    # Parts
+
+    def _add_barrier(self, published: Published) -> None:
+        self._barriers.append(published.seq)
+        self._move_horizon()
+        if published.type in TERMINAL_TYPES:
+            self._terminal = published.seq
+        elif published.type == "stream_end":
+            self._sentinel, self._next = published.seq, None
+
+    def _move_horizon(self) -> None:
+        if self._is_sync:
+            self._horizon = self.stored
+        else:
+            self._horizon = self.stored + MAX_UNSTORED_EVENTS
+            if self._barriers:
+                self._horizon = min(self._horizon, self._barriers[0] - 1)
+
+    def _drop_wholes(self) -> None:
+        while self._wholes and self._wholes[0] <= self.stored:
+            index = self._wholes.popleft() - self._first
+            item = self._ring[index]
+            self._ring_bytes -= len(item.whole or b"")
+            # A new object: the store may keep the one it was given.
+            self._ring[index] = Published(
+                item.seq, item.type, item.node_id, item.line, None, item.is_barrier, item.frame
+            )
+
+    def _evict(self) -> None:
+        excess = len(self._ring) - self._ring_events_limit
+        if excess <= 0 and self._ring_bytes <= self._ring_bytes_limit:
+            return
+        evicted = 0
+        for item in self._ring:
+            if item.seq > self.stored or (evicted >= excess and self._ring_bytes <= self._ring_bytes_limit):
+                break
+            self._ring_bytes -= item.size
+            evicted += 1
+        del self._ring[:evicted]
+        self._first += evicted
+
+    def _wake(self) -> None:
+        waiting, self._visible_waiting = self._visible_waiting, {}
+        for callback in waiting:
+            callback()
+
+    def _wake_stored(self) -> None:
+        while self._stored_waiting and self._stored_waiting[0][0] <= self.stored:
+            heappop(self._stored_waiting)[2]()
+
+    def _wake_room(self) -> None:
+        if not self._room_waiting:
+            return
+        if not self.has_room:
+            self._room.wait(self._wake_room)
+            return
+        waiting, self._room_waiting = self._room_waiting, {}
+        for callback in waiting:
+            callback()
+
+
+class Subscription:
+    """A reader's place in a hub: a cursor, and what it wants to see.
+
+    Attributes:
+        cursor: The last number that was given, left out by the filter, or advanced to.
+        filter: May be replaced at any time; it holds from the next poll on.
+    """
+
+    __slots__ = ("_hub", "_notice_seen", "cursor", "filter")
+
+    def __init__(self, hub: Hub, after: int, filter: Filter | None) -> None:
+        self.cursor = after
+        self.filter = filter
+        self._hub = hub
+        # Progress is for who was there: a reader of what has ended gets the history only.
+        self._notice_seen = hub._notice_number if hub.closed else 0
+
+    @property
+    def hub(self) -> Hub:
+        """Where the events come from."""
+        return self._hub
+
+    def poll(self, limit: int = 1024, max_bytes: int = PAGE_BYTES) -> Item | None:
+        """Return what is next for this reader and move its cursor; None when it is up to date.
+
+        ``limit`` and ``max_bytes`` bound a page; one event is given in any case.
+        """
+        hub, cursor = self._hub, self.cursor
+        if cursor >= hub.visible:
+            if hub.closed:
+                return _END
+            return self._notice() if self._has_notice and cursor >= hub._notice_at else None
+        if cursor < hub.first - 1:
+            self._notice_seen = hub._notice_number
+            return Behind(cursor, hub.first - 1)
+        upto = hub.visible
+        if self._has_notice and hub._terminal is not None and hub._notice_at == hub._terminal - 1:
+            # The last progress is told directly before the terminal event, even if both became visible together.
+            if cursor == hub._notice_at:
+                return self._notice()
+            if cursor < hub._notice_at:
+                upto = min(upto, hub._notice_at)
+        return self._page(upto, limit, max_bytes)
+
+    def advance(self, cursor: int) -> None:
+        """Say that the reader got everything up to ``cursor`` from elsewhere. Never goes back."""
+        self.cursor = max(self.cursor, cursor)
+
+    @property
+    def _has_notice(self) -> bool:
+        return self._notice_seen != self._hub._notice_number and (self.filter is None or self.filter.shows_progress)
+
+    def _notice(self) -> NoticeItem:
+        notice = self._hub.notice
+        assert notice is not None
+        self._notice_seen = self._hub._notice_number
+        return NoticeItem(notice, self.cursor)
+
+    def _page(self, upto: int, limit: int, max_bytes: int) -> Page:
+        if self.filter is None:
+            items = self._hub.read(after=self.cursor, upto=upto, limit=limit, max_bytes=max_bytes)
+            self.cursor = items[-1].seq
+            return Page(items, self.cursor)
+        passing: list[Published] = []
+        size = 0
+        upto = min(upto, self.cursor + _MAX_EXAMINED)
+        for item in self._hub.read(after=self.cursor, upto=upto, limit=_MAX_EXAMINED, max_bytes=1 << 62):
+            if self.filter.passes(item.type, item.node_id):
+                size += len(item.line)
+                if passing and (len(passing) >= limit or size > max_bytes):
+                    return self._moved(passing, item.seq - 1)
+                passing.append(item)
+        return self._moved(passing, upto)
+
+    def _moved(self, items: list[Published], cursor: int) -> Page:
+        self.cursor = cursor
+        return Page(items, cursor)
