@@ -1,0 +1,223 @@
+"""Strict reading of JSON text (RFC 8259), as every body and every file is read."""
+
+import json
+import re
+from array import array
+from collections.abc import Callable, Iterator
+from itertools import accumulate
+from math import isinf
+from typing import Any, Final
+
+from graphwire.errors import DuplicateKey, InvalidInput, InvalidText, MalformedInput, Problem, TooDeep
+
+MAX_DEPTH: Final = 100
+MAX_WHOLE: Final = 2**63
+
+_POINTER_PART_LIMIT: Final = 300
+_BOM: Final = b"\xef\xbb\xbf"
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_TOKEN: Final = re.compile(
+    r'"(?:[^"\\]++|\\.)*+"?|-?(?:Infinity|[0-9]++(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+)|NaN', re.DOTALL
+)
+_MAYBE_TOO_LARGE: Final = re.compile(rb"[0-9]{19}|[0-9][eE]\+?[0-9]{2}")
+_ESCAPED_WELL: Final = re.compile(rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_NOT_BRACKETS: Final = bytes(sorted(set(range(256)) - set(b"[]{}")))
+_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # +1 and -1 as signed bytes
+
+
+def read_json(data: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
+    """Return the value that a JSON text stands for.
+
+    A byte order mark in front is dropped. Whole numbers are ``int``, others ``float``; no number is infinite, no
+    text holds a lone surrogate, no object had a key twice.
+
+    Raises:
+        MalformedInput: Broken, empty, more than one value, not UTF-8, or a number that no float can hold.
+        DuplicateKey: An object names a key twice.
+        InvalidText: A text or a key holds a lone surrogate.
+        TooDeep: Arrays and objects are nested deeper than ``max_depth``.
+        InvalidInput: A whole number lies beyond ±2^63.
+    """
+    data = data.removeprefix(_BOM)
+    text = _decode(data)
+    _check_depth(data, max_depth)
+    if text.strip(" \t\r\n") == "":
+        raise _malformed("the text is empty; a JSON value is expected", text, 0)
+    reading = _Reading(checks_numbers=_MAYBE_TOO_LARGE.search(data) is not None)
+    try:
+        value = reading.decode(text)
+    except json.JSONDecodeError as error:
+        raise _malformed(_describe(error), text, error.pos) from None
+    if reading.has_overflow:
+        raise _overflow(text)
+    if reading.has_faults or _has_lone_surrogate(data):
+        value = _checked(value)
+    return value
+
+
+def pointer(*parts: str | int) -> str:
+    """Return the JSON Pointer (RFC 6901) made of these parts.
+
+    Safe to show for any keys: what cannot be printed is escaped as ``\\uXXXX``, and a part is cut at 300
+    characters, so only keys that nobody should use make it inexact.
+    """
+    return "".join(f"/{_pointer_part(part)}" for part in parts)
+
+
+def _pointer_part(part: str | int) -> str:
+    text = str(part)
+    if len(text) > _POINTER_PART_LIMIT:
+        text = text[:_POINTER_PART_LIMIT] + "…"
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+    return text.replace("~", "~0").replace("/", "~1")
+
+
+def _decode(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode()
+        raise _malformed("the text is not UTF-8", before, len(before)) from None
+
+
+def _has_lone_surrogate(data: bytes) -> bool:
+    if _SURROGATE.search(data) is None:
+        return False
+    return _SURROGATE.search(_ESCAPED_WELL.sub(b" ", data)) is not None
+
+
+def _check_depth(data: bytes, max_depth: int) -> None:
+    if data.count(b"[") + data.count(b"{") <= max_depth:
+        return
+    steps = _STRING.sub(b"", data).translate(_STEPS, _NOT_BRACKETS)
+    depth = max(accumulate(array("b", steps)), default=0)
+    if depth > max_depth:
+        raise TooDeep(f"nested {depth:,} deep; the limit is {max_depth:,}", limit=max_depth)
+
+
+class _Doubled(dict[str, Any]):
+    """An object that named a key twice."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        seen: set[str] = set()
+        self.key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # add returns None
+
+
+class _Beyond:
+    """A whole number beyond ±2^63, never converted."""
+
+    __slots__ = ()
+
+
+class _Reading:
+    """One run of the C decoder. Its hooks leave marks in the value; they cannot know where they are."""
+
+    def __init__(self, *, checks_numbers: bool) -> None:
+        self.has_faults = False
+        self.has_overflow = False
+        parse_int: Callable[[str], Any] | None = self._whole if checks_numbers else None
+        parse_float: Callable[[str], float] | None = self._fraction if checks_numbers else None
+        self.decode: Callable[[str], Any] = json.JSONDecoder(
+            object_pairs_hook=self._object,
+            parse_int=parse_int,
+            parse_float=parse_float,
+            parse_constant=self._constant,
+        ).decode
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) == len(pairs):
+            return made
+        self.has_faults = True
+        return _Doubled(pairs)
+
+    def _whole(self, digits: str) -> Any:
+        # 20 characters hold every number up to 2^63 with its sign; int() of more is quadratic in their count.
+        if len(digits) <= 20 and abs(number := int(digits)) <= MAX_WHOLE:
+            return number
+        self.has_faults = True
+        return _Beyond()
+
+    def _fraction(self, digits: str) -> float:
+        number = float(digits)
+        self.has_overflow = self.has_overflow or isinf(number)
+        return number
+
+    def _constant(self, _name: str) -> float:
+        self.has_overflow = True
+        return 0.0
+
+
+def _checked(value: Any) -> Any:
+    doubled: list[Problem] = []
+    surrogates: list[Problem] = []
+    beyond: list[Problem] = []
+    for place, found in _walk(value):
+        match found:
+            case _Doubled():
+                doubled.append(Problem(f"{place}{pointer(found.key)}", "duplicate_key", "the key is there twice"))
+            case str() if not _is_text(found):
+                surrogates.append(Problem(place, "invalid_text", "holds a lone surrogate"))
+            case _Beyond():
+                beyond.append(Problem(place, "invalid_request", "the whole number lies beyond ±2^63"))
+            case _:
+                pass
+    if surrogates:
+        raise InvalidText("a text holds a lone surrogate, which is no character", surrogates)
+    if doubled:
+        raise DuplicateKey("an object names a key twice", doubled)
+    if beyond:
+        raise InvalidInput("whole numbers are limited to ±2^63", beyond)
+    return value
+
+
+def _walk(value: Any) -> Iterator[tuple[str, Any]]:
+    """Give every value and every key with its pointer, in document order."""
+    stack: list[tuple[str, Any]] = [("", value)]
+    while stack:
+        place, found = stack.pop()
+        yield place, found
+        match found:
+            case dict():
+                stack += [(place + pointer(key), part) for key, part in reversed(found.items())]
+                yield from ((place + pointer(key), key) for key in found)
+            case list():
+                stack += [(f"{place}/{index}", found[index]) for index in reversed(range(len(found)))]
+            case _:
+                pass
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _overflow(text: str) -> MalformedInput:
+    for token in _TOKEN.finditer(text):
+        literal = token[0]
+        if literal[0] == '"':
+            continue
+        if literal[-1] in "Ny":
+            return _malformed("NaN and Infinity are no JSON numbers", text, token.start())
+        if isinf(float(literal)):
+            return _malformed("the number is too large for a float", text, token.start())
+    raise AssertionError("a number that is too large was read, so it is there")
+
+
+def _describe(error: json.JSONDecodeError) -> str:
+    if error.msg == "Extra data":
+        return "there is text after the value; one JSON value is expected"
+    return f"{error.msg[0].lower()}{error.msg[1:]}".removesuffix(" at")
+
+
+def _malformed(detail: str, text: str, position: int) -> MalformedInput:
+    line = text.count("\n", 0, position) + 1
+    column = position - text.rfind("\n", 0, position)
+    problem = Problem("", MalformedInput.code, detail, line=line, column=column)
+    return MalformedInput(f"line {line}, column {column}: {detail}", [problem])
