@@ -1,0 +1,64 @@
+# The two commands of the README are `make run` and `make test`. They need python3 (with venv and pip) and make.
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+GRAPHWIRE_GRAPHS ?= examples
+GRAPHWIRE_DATABASE_URL ?= sqlite:///.data/graphwire.db
+
+export GRAPHWIRE_GRAPHS GRAPHWIRE_DATABASE_URL
+
+BIN := .venv/bin
+
+.PHONY: help run test test-long check format bench docs clean
+
+help:
+	@echo "make run        serve the example graphs (PORT=8000, HOST=127.0.0.1)"
+	@echo "make test       all checks, then all tests"
+	@echo "make test-long  the same with the long tests at their full size"
+	@echo "make check      Ruff, its formatter, mypy, import-linter"
+	@echo "make format     let Ruff format and mend what it can"
+	@echo "make bench      measure the engine and the streams"
+	@echo "make docs       write the generated pages of docs/"
+	@echo "make clean      remove .venv and what the tools left behind"
+
+run: .venv/installed-run
+	@mkdir -p .data
+	$(BIN)/graphwire serve --host $(HOST) --port $(PORT)
+
+test: check
+	$(BIN)/python -m pytest
+
+test-long: check
+	$(BIN)/python -m pytest --long
+
+check: .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/installed-test
+	$(BIN)/python -m tests.benchmarks
+
+docs: .venv/installed-test
+	$(BIN)/python -m tests.docs.settings_page
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+
+# Installed once, and again when pyproject.toml changes. A run needs no test tools.
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed-run: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/installed-test: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@touch $@ .venv/installed-run
