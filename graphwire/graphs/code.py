@@ -1,0 +1,68 @@
+"""The code that a graph may name: ``module:name`` resolved among what was given, nothing else."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
+from typing import Any, Final
+
+from graphwire.errors import GraphInvalid, Problem, quoted
+from graphwire.graphs.shape import near_name
+
+_REFERENCE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_<][A-Za-z0-9_.<>]*(?:#[0-9]+)?")
+
+
+class Code:
+    """Functions by reference.
+
+    Args:
+        functions: Callables by their whole reference, ``module:name``.
+        modules: Modules by name; every callable that they hold under a public name can be referred to.
+        digest: Names the state of the sources (SHA-256, in hex); "" where it is not known.
+    """
+
+    def __init__(
+        self,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+        *,
+        modules: Mapping[str, ModuleType] | None = None,
+        digest: str = "",
+    ) -> None:
+        self.functions: Mapping[str, Callable[..., Any]] = dict(functions or {})
+        self.modules: Mapping[str, ModuleType] = dict(modules or {})
+        self.digest = digest
+
+    def resolve(self, reference: str) -> Callable[..., Any]:
+        """Return the callable of this reference. Imports nothing.
+
+        Raises:
+            GraphInvalid: There is none; the problem's pointer is "".
+        """
+        function = self.functions.get(reference)
+        return function if function is not None else self._in_module(reference)
+
+    def _in_module(self, reference: str) -> Callable[..., Any]:
+        if not is_reference(reference):
+            raise _unknown(f"{quoted(reference)} is no reference; write module:name")
+        module_name, _, name = reference.partition(":")
+        module = self.modules.get(module_name)
+        if module is None:
+            known = {*self.modules, *(known.partition(":")[0] for known in self.functions)}
+            raise _unknown(f"there is no module {quoted(module_name)} among the graph's code", module_name, known)
+        found = vars(module).get(name)
+        if name.startswith("_") or found is None:
+            names = [known for known, value in vars(module).items() if callable(value) and not known.startswith("_")]
+            raise _unknown(f"the module {quoted(module_name)} has no function {quoted(name)}", name, names)
+        if not callable(found) or isinstance(found, type):
+            raise _unknown(f"{quoted(reference)} is no function")
+        return found  # type: ignore[no-any-return]  # what a module holds has no type
+
+
+def is_reference(text: str) -> bool:
+    """Whether a text has the form ``module:name``."""
+    return _REFERENCE.fullmatch(text) is not None
+
+
+def _unknown(detail: str, name: str = "", known: Iterable[str] = ()) -> GraphInvalid:
+    near = near_name(name, known)
+    hint = f"; did you mean {quoted(near)}?" if near else ""
+    return GraphInvalid(detail + hint, [Problem("", "unknown_function", detail + hint)])

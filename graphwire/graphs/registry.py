@@ -1,0 +1,133 @@
+"""Node types: what one must offer, and the set of those that definitions may name."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from graphwire.graphs.behaviour import Behaviour
+from graphwire.graphs.code import Code
+from graphwire.graphs.definition import NodeDefinition
+from graphwire.graphs.shape import near_name, parse_model
+
+
+class NodeConfig(BaseModel):
+    """The base of the types' config models: nothing is converted, nothing unknown passes, nothing changes."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionPart:
+    """An expression over the state in a config, with its pointer relative to the config."""
+
+    pointer: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TemplatePart:
+    """A text with ``{{ expressions }}`` in a config."""
+
+    pointer: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodePart:
+    """A reference ``module:name`` in a config, to the function that the node calls with its parameters."""
+
+    pointer: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class BodyPart:
+    """A graph inside a config: a node object, or ``{nodes, edges}``.
+
+    Attributes:
+        value: As JSON; ``definition.parse_body`` reads it.
+        keys: The state keys that the body finds beyond those of its opener.
+    """
+
+    pointer: str
+    value: Any
+    keys: frozenset[str] = frozenset()
+
+
+ConfigPart: TypeAlias = ExpressionPart | TemplatePart | CodePart | BodyPart
+
+
+class NodeType(ABC, Generic[Config]):
+    """A kind of node. Stateless: one instance serves all nodes of all graphs.
+
+    Attributes:
+        name: What ``type`` says in a definition.
+        config: The model of a node's ``config``.
+        takes_input: Nodes may have ``input``, because the type has parameters.
+        uses_code: Its config names code, so it cannot come over the network.
+        has_effects: What ``effects`` is where a node does not say it: running twice would be seen outside.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    description: ClassVar[str]
+    config: type[Config]
+    takes_input: ClassVar[bool] = False
+    uses_code: ClassVar[bool] = False
+    has_effects: ClassVar[bool] = False
+
+    def parse(self, node: NodeDefinition) -> Config:
+        """Return the node's config.
+
+        Raises:
+            GraphInvalid: It does not fit; pointers are relative to the node (``/config/…``).
+        """
+        return parse_model(self.config, node.config, at="/config")
+
+    def parts(self, config: Config) -> Iterable[ConfigPart]:
+        """Give what in a config is more than data, in the order of its fields: validation checks it."""
+        return ()
+
+    @abstractmethod
+    def prepare(self, node: NodeDefinition, config: Config, code: Code) -> Behaviour:
+        """Return what a node with this config does. Called once per version, after validation found no problem."""
+
+
+class Registry:
+    """The node types that definitions may name. Immutable."""
+
+    def __init__(self, types: Iterable[NodeType[Any]] = ()) -> None:
+        self._types = {each.name: each for each in types}
+
+    def get(self, name: str) -> NodeType[Any] | None:
+        """Return the type of this name. Imports nothing, whatever the name looks like."""
+        return self._types.get(name)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names, in the order of registration."""
+        return tuple(self._types)
+
+    def near(self, name: str) -> str | None:
+        """Return the name that is most like this one, if one is like it."""
+        return near_name(name, self._types)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return the types as JSON values, each with the JSON Schema of its config."""
+        return [
+            {
+                "name": each.name,
+                "title": each.title,
+                "description": each.description,
+                "takes_input": each.takes_input,
+                "uses_code": each.uses_code,
+                "has_effects": each.has_effects,
+                "config": each.config.model_json_schema(),
+            }
+            for each in self._types.values()
+        ]
