@@ -148,6 +148,12 @@ class StorageUnavailable(GraphwireError):
     code, title = "storage_unavailable", "Storage unavailable"
 
 
+class HistoryDamaged(GraphwireError):
+    """What is stored of an execution is not what was written, or a newer version wrote it."""
+
+    code, title = "history_damaged", "History damaged"
+
+
 class NodeError(GraphwireError):
     """An attempt failed for a reason with a code of its own; nodes may raise it too."""
 

@@ -1,0 +1,163 @@
+"""One transaction for a group of batches, in as few statements as there are tables to write.
+
+Each step of a statement gives the interpreter's lock away, and a busy loop takes long to give it back: 100 rows in
+one statement cost one such exchange, 100 statements cost 100.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from app.storage.chunks import ChunkRow, encode_chunks
+from graphwire.engine.ports import Batch, ExecutionEnd, ExecutionRecord
+from graphwire.types import ExecutionId
+
+MAX_VARIABLES = 30_000
+
+_INSERT_STARTS = (
+    "INSERT INTO executions (id, graph_id, graph_version, status, seed, correlation_id, started_at_us, options) VALUES "
+)
+_INSERT_CHUNKS = (
+    "INSERT INTO event_chunks (execution_id, first_seq, last_seq, format, checksum, events, deltas) VALUES "
+)
+_INSERT_LARGE = "INSERT INTO large_events (execution_id, seq, body) VALUES "
+_UPDATE_ENDS = (
+    "UPDATE executions SET status = v.column2, outcome = v.column3, ended_at_us = v.column4, duration_ms = v.column5,"
+    " steps = v.column6, last_seq = v.column7, reason = v.column8, error = v.column9, errors = v.column10,"
+    " state = v.column11 FROM (VALUES "
+)
+_UPDATE_ENDS_WHERE = ") AS v WHERE executions.id = v.column1 AND executions.status = 'running'"
+_ADD_DURATIONS = (
+    "INSERT INTO node_durations (graph_id, graph_version, node_id, attempts, total_ms)"
+    " SELECT e.graph_id, e.graph_version, v.column2, v.column3, v.column4 FROM (VALUES "
+)
+_ADD_DURATIONS_ON = (
+    ") AS v CROSS JOIN executions AS e WHERE e.id = v.column1 ON CONFLICT (graph_id, graph_version, node_id)"
+    " DO UPDATE SET attempts = attempts + excluded.attempts, total_ms = total_ms + excluded.total_ms"
+)
+
+
+class GroupRejected(Exception):
+    """A batch contradicts what is stored, so that no repetition helps."""
+
+
+class _Statement(NamedTuple):
+    text: str
+    parameters: Sequence[Any]
+    rows: int
+
+
+def microseconds(moment: datetime) -> int:
+    """Return an aware time as whole microseconds since the Unix epoch."""
+    whole = int(moment.replace(microsecond=0).timestamp())
+    return whole * 1_000_000 + moment.microsecond
+
+
+def write_group(connection: sqlite3.Connection, batches: Iterable[Batch]) -> None:
+    """Store all of the batches, or nothing, forced to disk.
+
+    Raises:
+        sqlite3.OperationalError: Not now; the same group may be tried again on the same connection.
+        Exception: A batch of the group can never be stored.
+    """
+    statements = _statements(batches)
+    if len(statements) == 1:
+        _execute(connection, statements[0])  # alone it is its own transaction, without BEGIN and COMMIT
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in statements:
+            _execute(connection, statement)
+        connection.execute("COMMIT")
+    except BaseException:
+        # Some errors have rolled back already. After a failed COMMIT the same connection still knows that nothing
+        # was stored, and writes over it; a new one could take what lies in the log for stored.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def probe(connection: sqlite3.Connection) -> None:
+    """Find out whether a write of moderate size would be stored now.
+
+    Raises:
+        sqlite3.OperationalError: It would not.
+    """
+    connection.execute("INSERT OR REPLACE INTO write_probe (id, body) VALUES (1, zeroblob(65536))")
+    connection.execute("DELETE FROM write_probe")
+
+
+def _execute(connection: sqlite3.Connection, statement: _Statement) -> None:
+    done = connection.execute(statement.text, statement.parameters).rowcount
+    if done != statement.rows:
+        raise GroupRejected("an execution that is unknown or has ended cannot end")
+
+
+def _statements(batches: Iterable[Batch]) -> list[_Statement]:
+    starts: list[tuple[Any, ...]] = []
+    chunks: list[ChunkRow] = []
+    large: list[tuple[Any, ...]] = []
+    ends: list[tuple[Any, ...]] = []
+    durations: list[tuple[Any, ...]] = []
+    for batch in batches:
+        if batch.start is not None:
+            starts.append(_start_row(batch.start))
+        chunks += encode_chunks(batch.execution_id, batch.events, batch.deltas)
+        large += [(batch.execution_id, event.seq, event.whole) for event in batch.events if event.whole is not None]
+        if batch.end is not None:
+            ends.append(_end_row(batch.execution_id, batch.end))
+            durations += [
+                (batch.execution_id, node, attempts, total_ms)
+                for node, (attempts, total_ms) in batch.end.durations_ms.items()
+            ]
+    return [
+        *_many(_INSERT_STARTS, starts),
+        *_many(_INSERT_CHUNKS, chunks),
+        *_many(_INSERT_LARGE, large),
+        *_many(_UPDATE_ENDS, ends, _UPDATE_ENDS_WHERE),
+        *_many(_ADD_DURATIONS, durations, _ADD_DURATIONS_ON),
+    ]
+
+
+def _many(head: str, rows: Sequence[tuple[Any, ...]], tail: str = "") -> list[_Statement]:
+    if not rows:
+        return []
+    width = len(rows[0])
+    row = f"({','.join('?' * width)})"
+    most = MAX_VARIABLES // width
+    statements = []
+    for begin in range(0, len(rows), most):
+        part = rows[begin : begin + most]
+        values = ",".join([row] * len(part))
+        statements.append(_Statement(head + values + tail, [value for one in part for value in one], len(part)))
+    return statements
+
+
+def _start_row(start: ExecutionRecord) -> tuple[Any, ...]:
+    return (
+        start.id,
+        start.graph_id,
+        start.graph_version,
+        "running",
+        start.seed,
+        start.correlation_id,
+        microseconds(start.started_at),
+        start.options,
+    )
+
+
+def _end_row(execution_id: ExecutionId, end: ExecutionEnd) -> tuple[Any, ...]:
+    return (
+        execution_id,
+        end.status,
+        end.outcome,
+        microseconds(end.ended_at),
+        end.duration_ms,
+        end.steps,
+        end.last_seq,
+        end.reason,
+        None if end.error is None else end.error.decode(),
+        end.errors,
+        end.state,
+    )

@@ -1,0 +1,105 @@
+"""The tables. Times are whole microseconds since the Unix epoch, documents are JSON."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+graphs = Table(
+    "graphs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("latest_version", Integer, nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("updated_at_us", BigInteger, nullable=False),
+    # A deleted graph keeps its row and versions: its executions still show what ran, and no version number
+    # is ever given to two definitions.
+    Column("deleted_at_us", BigInteger),
+)
+
+graph_versions = Table(
+    "graph_versions",
+    metadata,
+    Column("graph_id", Text, ForeignKey("graphs.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("code_digest", Text),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("definition", LargeBinary, nullable=False),
+)
+
+executions = Table(
+    "executions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("graph_id", Text, nullable=False),
+    Column("graph_version", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("outcome", Text),
+    Column("seed", BigInteger, nullable=False),
+    Column("correlation_id", Text),
+    Column("started_at_us", BigInteger, nullable=False),
+    Column("ended_at_us", BigInteger),
+    Column("duration_ms", Float),
+    Column("steps", Integer),
+    Column("last_seq", BigInteger),
+    Column("reason", Text),
+    Column("damage", Text),
+    Column("error", Text),
+    # Large columns last: SQLite then reads the others without following overflow pages.
+    Column("errors", LargeBinary),
+    Column("options", LargeBinary, nullable=False),
+    Column("state", LargeBinary),
+    Index("executions_by_start", "started_at_us", "id"),
+    Index("executions_by_graph", "graph_id", "started_at_us", "id"),
+    Index("executions_by_status", "status", "started_at_us", "id"),
+)
+
+event_chunks = Table(
+    "event_chunks",
+    metadata,
+    Column("execution_id", Text, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("first_seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("format", Integer, nullable=False),
+    Column("checksum", BigInteger, nullable=False),
+    Column("events", LargeBinary, nullable=False),
+    Column("deltas", LargeBinary),
+)
+
+large_events = Table(
+    "large_events",
+    metadata,
+    Column("execution_id", Text, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+node_durations = Table(
+    "node_durations",
+    metadata,
+    Column("graph_id", Text, primary_key=True),
+    Column("graph_version", Integer, primary_key=True),
+    Column("node_id", Text, primary_key=True),
+    Column("attempts", BigInteger, nullable=False),
+    Column("total_ms", Float, nullable=False),
+)
+
+# Written and emptied to find out whether the database takes writes again.
+write_probe = Table(
+    "write_probe",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+)

@@ -1,0 +1,223 @@
+"""The one writer of executions: while a group of batches is forced to disk by its thread, the next gathers."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+from app.storage.sqlite import explain, is_transient
+from app.storage.writer_thread import Attempt, WriterThread
+from graphwire.engine.ports import Batch, Outbox
+
+log = logging.getLogger(__name__)
+
+MAX_GROUP_BYTES = 4 * 1024 * 1024
+MAX_GROUP_BATCHES = 1_000
+FIRST_RETRY_S = 0.05
+LAST_RETRY_S = 1.0
+
+Connect: TypeAlias = Callable[[], sqlite3.Connection]
+
+
+class _Part(NamedTuple):
+    outbox: Outbox
+    batch: Batch
+
+
+class SqliteWriter:
+    """Takes batches from outboxes in turn and stores them in groups, one transaction each. Lives on one event loop.
+
+    A group that fails is tried again, with a growing delay of at most a second, until it is stored; only batches with
+    a ``start`` are refused. Meanwhile ``unavailable`` says why. A batch that can never be stored holds up its own
+    execution only.
+
+    Args:
+        connect: Opens the writer's connection, in autocommit mode; called in the writer's thread.
+    """
+
+    def __init__(self, connect: Connect) -> None:
+        self._thread = WriterThread(connect)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: dict[int, Outbox] = {}
+        self._held: dict[int, _Part] = {}
+        self._writing: list[_Part] | None = None
+        self._is_due = False
+        self._retry: asyncio.TimerHandle | None = None
+        self._retry_s = FIRST_RETRY_S
+        self._is_retry_due = False
+        self._unavailable: str | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._is_open = False
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why nothing can be stored at the moment; None while all is well."""
+        return self._unavailable
+
+    async def start(self) -> None:
+        """Open the connection.
+
+        Raises:
+            StorageUnavailable: It cannot be opened.
+        """
+        self._loop = asyncio.get_running_loop()
+        await self._thread.start(self._loop, self._finished)
+        self._is_open = True
+        if self._waiting:
+            self._arrange()
+
+    async def stop(self, *, timeout_s: float = 20.0) -> None:
+        """Store what is left, then end the thread. Idempotent.
+
+        What cannot be stored within ``timeout_s`` is given up, as after a crash, and logged.
+        """
+        if not self._is_open:
+            return
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            log.warning("%d executions could not be stored: %s", len(self._left()), self._unavailable or "too slow")
+        finally:
+            self._is_open = False
+            if self._retry is not None:
+                self._retry.cancel()
+            await self._thread.stop()
+
+    def submit(self, outbox: Outbox) -> None:
+        """Say that an outbox has something to store. Returns at once; idempotent until the outbox is drained."""
+        key = id(outbox)
+        if key in self._waiting:
+            return
+        self._waiting[key] = outbox
+        self._idle.clear()
+        if self._writing is None or self._unavailable is not None:
+            self._arrange()
+
+    def _left(self) -> set[int]:
+        return {*self._waiting, *self._held, *(id(part.outbox) for part in self._writing or ())}
+
+    def _arrange(self) -> None:
+        # Not at once: what else is submitted in this turn of the loop belongs to the same group.
+        if not self._is_due and self._loop is not None and self._is_open:
+            self._is_due = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._is_due = False
+        if self._unavailable is not None:
+            self._screen()
+        if self._writing is None:
+            self._write_next()
+        if self._writing is None and not self._waiting and not self._held:
+            self._idle.set()
+
+    def _write_next(self) -> None:
+        parts: list[_Part] = []
+        is_probe = False
+        if self._is_retry_due:
+            self._is_retry_due = False
+            parts = self._take_held()
+            is_probe = not parts and self._unavailable is not None
+        if self._unavailable is None:
+            parts = self._gather(parts)
+        if parts or is_probe:
+            self._writing = parts
+            self._thread.put([part.batch for part in parts])
+
+    def _take_held(self) -> list[_Part]:
+        parts: list[_Part] = []
+        room = MAX_GROUP_BYTES
+        for key, part in list(self._held.items()):
+            if room <= 0 or len(parts) >= MAX_GROUP_BATCHES:
+                break
+            parts.append(part)
+            room -= part.batch.size
+            del self._held[key]
+        return parts
+
+    def _gather(self, parts: list[_Part]) -> list[_Part]:
+        """Add to ``parts`` what waits, until the group is full. An outbox that gave something goes to the end."""
+        room = MAX_GROUP_BYTES - sum(part.batch.size for part in parts)
+        taken = {*self._held, *(id(part.outbox) for part in parts)}
+        for key in list(self._waiting):
+            if room <= 0 or len(parts) >= MAX_GROUP_BATCHES:
+                break
+            if key in taken:
+                continue
+            outbox = self._waiting.pop(key)
+            if (batch := _take(outbox, room)) is not None:
+                self._waiting[key] = outbox
+                parts.append(_Part(outbox, batch))
+                room -= batch.size
+        return parts
+
+    def _screen(self) -> None:
+        """While nothing can be stored: refuse the starts among what waits, and hold the rest."""
+        writing = {id(part.outbox) for part in self._writing or ()}
+        for key in [key for key in self._waiting if key not in self._held and key not in writing]:
+            outbox = self._waiting[key]
+            if (batch := _take(outbox, MAX_GROUP_BYTES)) is None:
+                del self._waiting[key]
+            else:
+                self._hold(_Part(outbox, batch), self._unavailable or "")
+
+    def _hold(self, part: _Part, reason: str) -> None:
+        key = id(part.outbox)
+        if part.batch.start is None:
+            self._held[key] = part
+            return
+        self._waiting.pop(key, None)
+        try:
+            part.outbox.refused(part.batch, reason)
+        except Exception:  # border: nothing that an execution does may end the writer
+            log.exception("an execution failed on hearing that its start is refused")
+
+    def _finished(self, attempt: Attempt) -> None:
+        """Hear from the thread, on the loop."""
+        parts, self._writing = self._writing or [], None
+        was_available = self._unavailable is None
+        self._unavailable = None if attempt.unavailable is None else explain(attempt.unavailable)
+        if self._unavailable is not None and was_available:
+            log.warning("nothing can be stored: %s", self._unavailable)
+        for part, error in zip(parts, attempt.errors, strict=True):
+            if error is None:
+                _tell_stored(part)
+            else:
+                if not is_transient(error):
+                    log.error("a batch of execution %s cannot be stored", part.batch.execution_id, exc_info=error)
+                self._hold(part, explain(error))
+        self._plan_retry(has_failed=any(attempt.errors) or self._unavailable is not None)
+        self._turn()
+
+    def _plan_retry(self, *, has_failed: bool) -> None:
+        if has_failed:
+            if self._retry is None and self._loop is not None and self._is_open:
+                self._retry = self._loop.call_later(self._retry_s, self._try_again)
+                self._retry_s = min(2 * self._retry_s, LAST_RETRY_S)
+        elif self._retry is None:
+            # What did not fit into this group of held batches comes with the next one.
+            self._is_retry_due = bool(self._held)
+            self._retry_s = FIRST_RETRY_S
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._is_retry_due = True
+        self._turn()
+
+
+def _take(outbox: Outbox, max_bytes: int) -> Batch | None:
+    try:
+        return outbox.take(max_bytes)
+    except Exception:  # border: nothing that an execution does may end the writer
+        log.exception("an execution failed to hand over what is to be stored")
+        return None
+
+
+def _tell_stored(part: _Part) -> None:
+    try:
+        part.outbox.stored(part.batch)
+    except Exception:  # border: nothing that an execution does may end the writer
+        log.exception("execution %s failed on hearing that a batch is stored", part.batch.execution_id)
