@@ -1,0 +1,253 @@
+"""Every error as ``application/problem+json`` (RFC 9457), rendered in this one place."""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api import errors
+from app.services.errors import GraphExists
+from graphwire.errors import (
+    AtCapacity,
+    CommandNotAllowed,
+    GraphInUse,
+    GraphwireError,
+    InvalidCursor,
+    InvalidInput,
+    MalformedInput,
+    NotFound,
+    Problem,
+    ShuttingDown,
+    StorageUnavailable,
+    TooDeep,
+)
+from graphwire.json_text import pointer
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+MAX_PROBLEMS = 100
+_MAX_TEXT = 1_000
+
+_STATUS: Mapping[type[GraphwireError], int] = {
+    GraphExists: 409,
+    errors.MethodNotAllowed: 405,
+    errors.NotAcceptable: 406,
+    errors.BodyTooLarge: 413,
+    errors.UnsupportedMediaType: 415,
+    errors.UnsupportedCompression: 415,
+    errors.UseLocation: 409,
+    errors.BadRequest: 400,
+    AtCapacity: 429,
+    CommandNotAllowed: 409,
+    GraphInUse: 409,
+    InvalidCursor: 400,
+    InvalidInput: 422,
+    MalformedInput: 400,
+    TooDeep: 422,
+    NotFound: 404,
+    ShuttingDown: 503,
+    StorageUnavailable: 503,
+}
+"""Of a class that is not named, the nearest base that is; of the rest, 500."""
+
+RETRY_AFTER_S: Mapping[int, int] = {429: 2, 503: 5}
+
+
+def status_of(error: type[GraphwireError]) -> int:
+    """Return the HTTP status of an error."""
+    return next((_STATUS[base] for base in error.__mro__ if base in _STATUS), 500)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A code, as its page under ``/problems/`` explains it."""
+
+    code: str
+    title: str
+    status: int
+    explanation: str
+
+
+def kinds() -> dict[str, Kind]:
+    """Return every code that there is."""
+    found: dict[str, Kind] = {}
+    waiting: list[type[GraphwireError]] = [GraphwireError]
+    while waiting:
+        error = waiting.pop()
+        waiting += error.__subclasses__()
+        if error.code not in found:
+            found[error.code] = Kind(error.code, error.title, status_of(error), (error.__doc__ or "").strip())
+    return found
+
+
+def render(
+    error: GraphwireError, request_id: str, *, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Turn an error into its answer. Cannot fail, whatever the error holds."""
+    code = status if status is not None else status_of(type(error))
+    extra = dict(headers or {})
+    if code in RETRY_AFTER_S:
+        extra["Retry-After"] = str(RETRY_AFTER_S[code])
+    if code == 413:
+        extra["Connection"] = "close"
+    return Response(
+        json.dumps(body_of(error, request_id, code), default=str).encode(), code, headers=extra, media_type=MEDIA_TYPE
+    )
+
+
+def body_of(error: GraphwireError, request_id: str, status: int) -> dict[str, Any]:
+    """Return the members of a problem, plain JSON values."""
+    body: dict[str, Any] = {
+        "type": f"/problems/{error.code}",
+        "title": error.title,
+        "status": status,
+        "detail": printable(error.detail),
+        "code": error.code,
+        "request_id": request_id,
+    }
+    body.update({name: value for name, value in error.facts.items() if name not in body})
+    if isinstance(error, InvalidInput) and error.problems:
+        body["errors"] = [_entry(problem) for problem in error.problems[:MAX_PROBLEMS]]
+        if len(error.problems) > MAX_PROBLEMS:
+            body["errors_left_out"] = len(error.problems) - MAX_PROBLEMS
+    return body
+
+
+def _entry(problem: Problem) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "pointer": printable(problem.pointer),
+        "code": problem.code,
+        "detail": printable(problem.detail),
+    }
+    if problem.line is not None:
+        entry["line"] = problem.line
+    if problem.column is not None:
+        entry["column"] = problem.column
+    return entry
+
+
+def printable(text: str) -> str:
+    """Return text safe to show anywhere: bounded, with control, bidirectional and surrogate characters escaped."""
+    cut = text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "…"
+    if cut.isprintable():
+        return cut
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in cut)
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe a route's errors for OpenAPI."""
+    reference = {"$ref": "#/components/schemas/Problem"}
+    return {status: {"description": _REASONS[status], "content": {MEDIA_TYPE: {"schema": reference}}} for status in statuses}
+
+
+_REASONS = {
+    400: "It cannot be read.",
+    404: "There is no such thing.",
+    406: "None of the media types that are offered is accepted.",
+    409: "Not now; what is allowed is in the answer.",
+    413: "The body is too large.",
+    415: "The body is of a type that is not taken.",
+    422: "It could be read, but is wrong; every problem is listed.",
+    429: "A limit is reached; try again after `Retry-After`.",
+    503: "The service starts, drains or has no storage; try again after `Retry-After`.",
+}
+
+SCHEMA: Mapping[str, Any] = {
+    "title": "Problem",
+    "description": "An error (RFC 9457). `code` is stable; `type` leads to its explanation. More members give facts.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "properties": {
+        "type": {"type": "string", "examples": ["/problems/invalid_request"]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "description": "All that is wrong with the input; at most 100, then `errors_left_out` counts the rest.",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "code", "detail"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "JSON Pointer (RFC 6901) into the input."},
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                    "line": {"type": "integer"},
+                    "column": {"type": "integer"},
+                },
+            },
+        },
+        "errors_left_out": {"type": "integer"},
+    },
+}
+
+
+def from_validation(found: Iterable[Mapping[str, Any]]) -> list[Problem]:
+    """Turn what the framework found wrong with parameters into problems; pointers begin with where they stand."""
+    return [Problem(pointer(*error["loc"]), _code(error), str(error["msg"])) for error in found]
+
+
+def _code(error: Mapping[str, Any]) -> str:
+    return "missing" if error["type"] == "missing" else "invalid_value"
+
+
+def install(app: FastAPI) -> None:
+    """Make ``app`` answer every error, its own and the framework's, as a problem."""
+    app.add_exception_handler(GraphwireError, _graphwire)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+
+
+def request_id(request: Request) -> str:
+    """Return the name of this request, as the log has it."""
+    return str(request.scope.get("state", {}).get("request_id", ""))
+
+
+async def _graphwire(request: Request, error: Exception) -> Response:
+    assert isinstance(error, GraphwireError)
+    status = status_of(type(error))
+    if status == 500:
+        log.error("request %s: %s", request_id(request), error, exc_info=error)
+        return render(GraphwireError(UNEXPECTED), request_id(request))
+    return render(error, request_id(request))
+
+
+UNEXPECTED = "Something went wrong here; the log has the details under this request id."
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problems = from_validation(error.errors())
+    return render(InvalidInput("a parameter is not as it must be", problems), request_id(request))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    name = request_id(request)
+    headers = error.headers
+    match error.status_code:
+        case 404:
+            return render(NotFound("there is nothing at this address"), name)
+        case 405:
+            allowed = [method.strip() for method in headers_allow(headers).split(",")]
+            refused = errors.MethodNotAllowed("this address does not take the method", allowed=sorted(allowed))
+            return render(refused, name, headers=headers)
+        case status if 400 <= status < 500:
+            return render(errors.BadRequest("the request cannot be read"), name, status=status, headers=headers)
+        case _:
+            return render(GraphwireError(UNEXPECTED), name)
+
+
+def headers_allow(headers: Mapping[str, str] | None) -> str:
+    """Return ``Allow``, in whatever case it was written."""
+    return next((value for key, value in (headers or {}).items() if key.lower() == "allow"), "")

@@ -1,0 +1,254 @@
+"""Bodies of answers. They are encoded as they are, so stored JSON goes out without being decoded."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+from starlette.responses import Response
+
+from app.services.views import ExecutionView, StateView
+from graphwire.engine.progress import Progress
+from graphwire.errors import Problem
+
+JSON = "application/json"
+_NULL = Raw(b"null")
+
+
+class Links(Struct):
+    """Where more about an execution is."""
+
+    self: str
+    events: str
+
+
+class Accepted(Struct):
+    """An execution was started and will reach an end."""
+
+    id: str
+    graph_id: str
+    graph_version: int
+    status: str
+    links: Links
+
+
+class ProgressAnswer(Struct):
+    """How far an execution is: completed of all nodes, and what runs now."""
+
+    percent: float
+    completed: int
+    total: int
+    running: list[str]
+    eta_s: float | None
+
+
+class Summary(Struct):
+    """An execution in a list."""
+
+    id: str
+    graph_id: str
+    graph_version: int
+    status: str
+    outcome: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    duration_ms: float
+    steps: int
+    last_seq: int
+    links: Links
+
+
+class Execution(Summary):
+    """All about an execution but its events and its state."""
+
+    error: Raw
+    errors: Raw
+    reason: str | None
+    progress: ProgressAnswer | None
+    interrupts: list[Raw]
+
+
+class Result(Execution):
+    """An execution with its state."""
+
+    state: Raw
+
+
+class Executions(Struct):
+    """A page of executions; ``next`` is null on the last one."""
+
+    items: list[Summary]
+    next: str | None
+
+
+class Conflict(Struct):
+    """Branches hold different values under this key; absent ones are null."""
+
+    key: str
+    nodes: list[str]
+    values: list[Raw]
+    policy: str
+
+
+class State(Struct):
+    """The merged state as of event ``seq``."""
+
+    seq: int
+    state: Raw
+    conflicts: list[Conflict]
+
+
+class Applied(Struct):
+    """The number of the command's ``command_accepted`` event."""
+
+    applied_seq: int
+
+
+class Finding(Struct):
+    """One thing to know about a definition, with its place."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Graph(Struct):
+    """A version of a graph. ``problems`` is empty unless it is no longer valid."""
+
+    id: str
+    version: int
+    definition: Raw
+    warnings: list[Finding]
+    problems: list[Finding]
+
+
+class GraphSummary(Struct):
+    """A graph in a list."""
+
+    id: str
+    version: int
+    name: str | None
+    description: str | None
+    source: str
+    read_only: bool
+
+
+class Graphs(Struct):
+    """A page of graphs; ``next`` is null on the last one."""
+
+    items: list[GraphSummary]
+    next: str | None
+
+
+class NodeTypes(Struct):
+    """The node types that a definition may name, each with the JSON Schema of its config."""
+
+    items: list[dict[str, Any]]
+
+
+class Health(Struct):
+    """Whether the service is there, or serves; ``reason`` says why it does not."""
+
+    status: str
+    reason: str | None = None
+
+
+ALL: tuple[type[Struct], ...] = (
+    Accepted, Applied, Execution, Executions, Graph, Graphs, Health, NodeTypes, Result, State,
+)  # fmt: skip
+
+
+def answer(body: Struct, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a JSON answer."""
+    return Response(msgspec.json.encode(body), status, headers=headers, media_type=JSON)
+
+
+def describe(model: type[Struct], status: int = 200) -> dict[int | str, dict[str, Any]]:
+    """Describe an answer for OpenAPI."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {status: {"description": (model.__doc__ or "").strip(), "content": {JSON: {"schema": schema}}}}
+
+
+def schemas() -> dict[str, Any]:
+    """Return the JSON Schemas of all answers, by name."""
+    _, components = msgspec.json.schema_components(ALL, ref_template="#/components/schemas/{name}")
+    return dict(components)
+
+
+def address(execution_id: str) -> str:
+    """Return where an execution is found."""
+    return f"/executions/{execution_id}"
+
+
+def accepted(view: ExecutionView) -> Accepted:
+    """Shape the answer to a start."""
+    return Accepted(view.id, view.graph_id, view.graph_version, view.status, _links(view.id))
+
+
+def summary(view: ExecutionView) -> Summary:
+    """Shape an execution for a list."""
+    return Summary(**_common(view))
+
+
+def execution(view: ExecutionView) -> Execution:
+    """Shape an execution."""
+    return Execution(**_common(view), **_details(view))
+
+
+def result(view: ExecutionView, state: StateView) -> Result:
+    """Shape an execution with its state."""
+    return Result(**_common(view), **_details(view), state=Raw(state.state))
+
+
+def state(view: StateView) -> State:
+    """Shape a state."""
+    return State(
+        view.seq,
+        Raw(view.state),
+        [
+            Conflict(each.key, list(each.nodes), [_NULL if v is None else Raw(v) for v in each.values], each.policy)
+            for each in view.conflicts
+        ],
+    )
+
+
+def findings(problems: Sequence[Problem]) -> list[Finding]:
+    """Shape problems or warnings."""
+    return [Finding(each.pointer, each.code, each.detail) for each in problems]
+
+
+def _links(execution_id: str) -> Links:
+    return Links(self=address(execution_id), events=f"{address(execution_id)}/events")
+
+
+def _common(view: ExecutionView) -> dict[str, Any]:
+    return {
+        "id": view.id,
+        "graph_id": view.graph_id,
+        "graph_version": view.graph_version,
+        "status": view.status,
+        "outcome": view.outcome,
+        "started_at": view.started_at,
+        "ended_at": view.ended_at,
+        "duration_ms": view.duration_ms,
+        "steps": view.steps,
+        "last_seq": view.last_seq,
+        "links": _links(view.id),
+    }
+
+
+def _details(view: ExecutionView) -> dict[str, Any]:
+    return {
+        "error": _NULL if view.error is None else Raw(view.error),
+        "errors": Raw(view.errors),
+        "reason": view.reason,
+        "progress": None if view.progress is None else _progress(view.progress),
+        "interrupts": [],
+    }
+
+
+def _progress(progress: Progress) -> ProgressAnswer:
+    return ProgressAnswer(
+        progress.percent, progress.completed, progress.total, list(progress.running), progress.eta_s
+    )

@@ -1,0 +1,46 @@
+"""The body that starts an execution."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from graphwire.graphs.definition import FromList, Given, Id, Limits
+from graphwire.types import Detail, Durability, Ordering
+
+
+class StartRequest(BaseModel):
+    """How an execution starts. Every field may be left out, and so may the body."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"state": {"order": 17}, "detail": "standard", "metadata": {"by": "docs"}}]},
+    )
+
+    state: dict[str, Any] = Field(default={}, description="Replaces the graph's initial values, key by key.")
+    version: Annotated[int | None, Field(ge=1, description="Of the graph; default: the newest."), Given()] = None
+    entry: Annotated[
+        Annotated[tuple[Id, ...], FromList(), Field(min_length=1)] | None,
+        Field(description="Begin at these nodes instead."),
+        Given(),
+    ] = None
+    seed: Annotated[
+        int | None, Field(ge=0, le=2**63 - 1, description="Of all randomness; default: drawn."), Given()
+    ] = None
+    limits: Limits = Field(default=Limits(), description="Those that are given replace the graph's.")
+    durability: Durability = Field(default="async", description="`sync`: events are shown when they are stored.")
+    detail: Detail = Field(default="standard", description="`full` adds conditions, data flow and written keys.")
+    ordering: Ordering = Field(default="as_finished", description="`deterministic`: results commit in dispatch order.")
+    on_disconnect: Literal["continue", "cancel"] = Field(
+        default="continue", description="`cancel`: the execution ends when its last reader has left."
+    )
+    metadata: dict[str, Any] = Field(default={}, description="Kept with the execution; means nothing to the service.")
+
+
+class CancelRequest(BaseModel):
+    """Why an execution is cancelled. The body may be empty."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    reason: Annotated[str | None, Field(max_length=1_000, description="Shown in `execution_cancelled`."), Given()] = None

@@ -1,0 +1,15 @@
+"""Errors that only the service knows."""
+
+from graphwire.errors import GraphwireError
+
+
+class GraphExists(GraphwireError):
+    """There is a graph with this id. PUT makes a new version of it."""
+
+    code, title = "graph_exists", "Graph exists"
+
+
+class GraphReadOnly(GraphwireError):
+    """The graph comes from a folder of the operator's: it is changed there, not here."""
+
+    code, title = "graph_read_only", "Graph is read-only"

@@ -1,0 +1,56 @@
+"""What is told about executions, whether they run or have long ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from graphwire.engine.progress import Progress
+from graphwire.types import ExecutionId, GraphId, Outcome, Status
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionView:
+    """An execution as of one moment.
+
+    Attributes:
+        duration_ms: So far, while it runs.
+        last_seq: The newest event that may be told.
+        error: The failure as JSON, for ``failed``.
+        errors: Every failure of a node that was not retried away, as a JSON list.
+        reason: Why it was cancelled.
+        progress: None where it is not known any more; an ended execution is complete or it is not.
+    """
+
+    id: ExecutionId
+    graph_id: GraphId
+    graph_version: int
+    status: Status
+    outcome: Outcome | None
+    started_at: datetime
+    ended_at: datetime | None
+    duration_ms: float
+    steps: int
+    last_seq: int
+    error: bytes | None = None
+    errors: bytes = b"[]"
+    reason: str | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictView:
+    """A key of a merged state whose sides differ; values are JSON, None where absent."""
+
+    key: str
+    nodes: Sequence[str]
+    values: Sequence[bytes | None]
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateView:
+    """The merged state of an execution as of event ``seq``, as JSON."""
+
+    seq: int
+    state: bytes
+    conflicts: Sequence[ConflictView] = ()

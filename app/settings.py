@@ -1,0 +1,76 @@
+"""What an operator may set."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from platformdirs import user_data_path
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "GRAPHWIRE_"
+
+
+def _folders(value: object) -> object:
+    """Read folders as ``PATH`` is written: separated by the platform's separator or by commas."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.replace(os.pathsep, ",").split(",") if part.strip()]
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set, flat: ``GRAPHWIRE_HEARTBEAT_S=5``."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")
+    database_url: SecretStr | None = Field(
+        default=None, description="Where executions are kept; default: a SQLite file in the user's data folder."
+    )
+    graphs: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = Field(
+        default=(), description="Folders with graphs, separated by commas. Their Python code is trusted."
+    )
+
+    max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024, description="Largest request body.")
+    max_definition_bytes: int = Field(default=5 * 1024 * 1024, ge=1024, description="Largest definition of a graph.")
+    max_json_depth: int = Field(default=100, ge=1, le=500, description="Deepest nesting of a body.")
+    max_nodes: int = Field(default=10_000, ge=1, description="Most nodes of a graph.")
+    max_edges: int = Field(default=50_000, ge=0, description="Most edges of a graph.")
+    max_executions: int = Field(default=1_000, ge=1, description="Executions that run at once.")
+
+    ring_events: int = Field(default=1024, ge=1, description="Events of an execution kept in memory for its readers.")
+    ring_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, description="Bytes of events kept likewise.")
+    heartbeat_s: float = Field(default=15.0, gt=0, le=60, description="Silence before a stream sends a heartbeat.")
+    write_timeout_s: float = Field(
+        default=30.0, gt=0, description="Time in which one write to a client must drain before it is cut."
+    )
+    disconnect_grace_s: float = Field(
+        default=10.0, ge=0, description="Time after its last reader left before an execution with `on_disconnect: cancel` is."
+    )
+    drain_s: float = Field(default=20.0, gt=0, description="Time executions get to finish at shutdown.")
+
+
+def database_url(settings: Settings) -> str:
+    """Return where executions are kept, as SQLAlchemy writes it; makes the data folder of the default."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    folder = user_data_path("graphwire", appauthor=False, ensure_exists=True)
+    return f"sqlite:///{folder / 'graphwire.db'}"
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each variable that looks like a setting and is none.
+
+    pydantic-settings passes over them, so a misspelt name would be silent.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    sentences = []
+    for name in sorted(environment):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            sentences.append(f"{name} is no setting{hint}")
+    return sentences

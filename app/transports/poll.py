@@ -1,0 +1,17 @@
+"""One page of events as a JSON document."""
+
+import json
+
+from app.services.streams import EventPage
+
+
+def encode_page(page: EventPage, *, status: str) -> bytes:
+    """Encode a page; the events are the bytes that every other reader gets."""
+    return b'{"events":[%b],"last_seq":%d,"next":%d,"ended":%b,"status":%b,"lagged":%b}' % (
+        b",".join([item.line for item in page.events]),
+        page.last_seq,
+        page.next,
+        b"true" if page.ended else b"false",
+        json.dumps(status).encode(),
+        page.lagged or b"null",
+    )

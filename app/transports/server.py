@@ -1,0 +1,106 @@
+"""The HTTP server: Uvicorn, with clients that do not read cut off, and streams ended before the wait at shutdown."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+log = logging.getLogger(__name__)
+
+NOTSENT_LOWAT_BYTES = 16 * 1024
+_TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux's number; Python names it from 3.12 on
+
+
+class StreamProtocol(HttpToolsProtocol):
+    """One connection that costs a bounded amount of memory and time, whatever its client does.
+
+    A write waits until the one before it left for the kernel, so a client that reads nothing costs its socket's
+    buffer and one write. If a write has not left after ``write_timeout_s``, the connection is aborted: a notice
+    could only follow the bytes that are stuck, so none is tried.
+    """
+
+    write_timeout_s: float = 30.0
+    _stuck: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as Uvicorn's own
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)
+        connection = transport.get_extra_info("socket")
+        if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
+            _keep_unsent_small(connection)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._stuck is None:
+            self._stuck = self.loop.call_later(self.write_timeout_s, self._cut)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._relax()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._relax()
+        super().connection_lost(exc)
+
+    def _relax(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
+
+    def _cut(self) -> None:
+        self._stuck = None
+        log.info("cut a client that read nothing for %.0f s (too_slow)", self.write_timeout_s)
+        self.transport.abort()
+
+
+def _keep_unsent_small(connection: socket.socket) -> None:
+    """Let the kernel take no more than it can soon send: else a stalled client holds megabytes before it is noticed."""
+    try:
+        connection.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
+    except OSError:  # not every platform has it
+        log.debug("TCP_NOTSENT_LOWAT is not available")
+
+
+def protocol(write_timeout_s: float) -> type[StreamProtocol]:
+    """Return the protocol class with this time limit; Uvicorn makes one per connection."""
+    return type("StreamProtocol", (StreamProtocol,), {"write_timeout_s": write_timeout_s})
+
+
+class StreamServer(Server):
+    """Uvicorn's server, which tells streams to end before it waits for them.
+
+    Args:
+        drain: Called once when the server is told to stop, on its loop.
+        ready: Called with the server's address when it serves.
+    """
+
+    def __init__(
+        self, config: Config, *, drain: Callable[[], None], ready: Callable[[str, int], None] | None = None
+    ) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self._ready = ready
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; known once the server has started."""
+        return int(self.servers[0].sockets[0].getsockname()[1])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._ready is not None:
+            self._ready(self.config.host, self.port)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._drain()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; when told so again, at once."""
+        if self.should_exit:
+            self.force_exit = True
+        super().handle_exit(sig, frame)

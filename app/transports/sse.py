@@ -1,0 +1,87 @@
+"""Server-Sent Events (HTML Standard, "Server-sent events")."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+
+from sse_starlette.sse import EventSourceResponse
+from starlette.types import Receive, Scope, Send
+
+from app.transports.framing import joined
+from graphwire.events.hub import Published
+
+MEDIA_TYPE = "text/event-stream"
+RETRY_MS = (1_000, 5_000)
+
+_HEADERS = {"Cache-Control": "no-store, no-transform"}
+
+
+class SseForm:
+    """Blocks of one connection: ``event``, ``data``, ``id`` last, since some clients lose an event when it comes first.
+
+    Args:
+        comments: Whether a bare comment line is enough to keep the connection alive.
+    """
+
+    def __init__(self, *, comments: bool, retry_ms: int | None = None) -> None:
+        # Drawn per connection, so that no herd of clients comes back at once.
+        retry = random.randint(*RETRY_MS) if retry_ms is None else retry_ms
+        self._head = b"retry: %d\n" % retry
+        self._silence = b":\n" if comments else None
+
+    @property
+    def silence(self) -> bytes | None:
+        """A comment line, without the empty line that would end a block."""
+        return self._silence
+
+    def events(self, items: list[Published]) -> Iterator[bytes]:
+        """Return the writes that carry these events."""
+        return joined(self._frames(items))
+
+    def _frames(self, items: list[Published]) -> Iterator[bytes]:
+        if self._head:
+            yield self._with_head(frame(items[0]))
+            items = items[1:]
+        for item in items:
+            yield item.frame or frame(item)
+
+    def notice(self, name: str, line: bytes, cursor: int | None) -> bytes:
+        """Return a notice; its id is the reader's place, since some clients forget theirs at a block without one."""
+        place = b"" if cursor is None else b"id: %d\n" % cursor
+        return self._with_head(b"event: %b\ndata: %b\n%b\n" % (name.encode(), line, place))
+
+    def _with_head(self, block: bytes) -> bytes:
+        head, self._head = self._head, b""
+        return head + block
+
+
+def frame(item: Published) -> bytes:
+    """Return an event's block, made once and shared by all readers."""
+    made = item.frame
+    if made is None:
+        made = item.frame = b"event: %b\ndata: %b\nid: %d\n\n" % (item.type.encode(), item.line, item.seq)
+    return made
+
+
+class SseResponse(EventSourceResponse):
+    """An event stream made of finished bytes. Heartbeats and the end at shutdown are in them already.
+
+    Args:
+        closed: Called once, whatever ended the stream.
+    """
+
+    def __init__(
+        self, writes: AsyncIterator[bytes], *, closed: Callable[[], None], headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(writes, headers={**_HEADERS, **(headers or {})}, ping=0)
+        self._closed = closed
+
+    async def _listen_for_exit_signal_with_grace(self) -> None:
+        # The library would poll for a signal twice a second and then cut the stream inside a frame.
+        await asyncio.Event().wait()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._closed()
