@@ -4,7 +4,6 @@ Pure: no task, no lock, no clock. Everything is called on one thread; what waits
 """
 
 from collections import deque
-from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Final, Self, TypeAlias
 
@@ -12,44 +11,20 @@ from msgspec import Struct
 
 from graphwire.events.filters import Filter
 from graphwire.events.notices import Notice
+from graphwire.events.ring import Published as Published
+from graphwire.events.ring import Ring
+from graphwire.events.room import Callback, Room
 from graphwire.events.types import TERMINAL_TYPES
 from graphwire.types import Durability
 
 MAX_UNSTORED_EVENTS: Final = 65_536
 """Visible is never further ahead of stored; numbering after a crash relies on it."""
-MAX_UNSTORED_BYTES: Final = 64 * 1024 * 1024
 PAGE_BYTES: Final = 65_536
 _MAX_EXAMINED: Final = 10_000
 
-Callback: TypeAlias = Callable[[], None]
-
-
-class Published(Struct, eq=False, gc=False):
-    """An event as everybody shares it: encoded once.
-
-    Attributes:
-        line: The event as one line of JSON, without LF; large members of ``data`` stand as ``$ref``.
-        whole: The full text, where ``line`` is not all of it.
-        is_barrier: Neither it nor anything after it is visible before it is stored.
-        frame: Spare, for a transport to keep the bytes that it makes of ``line``.
-    """
-
-    seq: int
-    type: str
-    node_id: str | None
-    line: bytes
-    whole: bytes | None = None
-    is_barrier: bool = False
-    frame: bytes | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes that the event takes in memory and in the store."""
-        return len(self.line) if self.whole is None else len(self.line) + len(self.whole)
-
 
 class Page(Struct, frozen=True):
-    """Events that are next, in order. Empty where a filter left out all that was looked at.
+    """Events that are next, in order. Empty where a filter left out all of the many that were looked at.
 
     Attributes:
         cursor: Where the reader stands now; may lie behind the last item, since a filter may have left out more.
@@ -86,29 +61,6 @@ Item: TypeAlias = Page | Behind | NoticeItem | End
 _END: Final = End()
 
 
-class Room:
-    """The bytes that events still to be stored may hold, shared by the hubs of a process."""
-
-    __slots__ = ("_waiting", "limit_bytes", "used_bytes")
-
-    def __init__(self, limit_bytes: int = MAX_UNSTORED_BYTES) -> None:
-        self.limit_bytes = limit_bytes
-        self.used_bytes = 0
-        self._waiting: dict[Callback, None] = {}
-
-    def release(self, size: int) -> None:
-        """Give bytes back, and wake who waits for them."""
-        self.used_bytes -= size
-        if self._waiting and self.used_bytes < self.limit_bytes:
-            waiting, self._waiting = self._waiting, {}
-            for callback in waiting:
-                callback()
-
-    def wait(self, callback: Callback) -> None:
-        """Call once when bytes were given back and the limit is not reached."""
-        self._waiting[callback] = None
-
-
 class Hub:
     """Numbers *published*, *stored* and *visible* of one execution, and the ring of its latest events.
 
@@ -123,34 +75,6 @@ class Hub:
         stored: All events up to this one are on disk.
         visible: All events up to this one may be told; so may everything else about the execution.
     """
-
-    __slots__ = (
-        "_barriers",
-        "_first",
-        "_horizon",
-        "_is_sync",
-        "_next",
-        "_notice",
-        "_notice_at",
-        "_notice_number",
-        "_ring",
-        "_ring_bytes",
-        "_ring_bytes_limit",
-        "_ring_events_limit",
-        "_room",
-        "_room_waiting",
-        "_sentinel",
-        "_stored_waiting",
-        "_stored_waiting_number",
-        "_taken",
-        "_terminal",
-        "_unstored_bytes",
-        "_visible_waiting",
-        "_wholes",
-        "published",
-        "stored",
-        "visible",
-    )
 
     def __init__(
         self,
@@ -173,16 +97,11 @@ class Hub:
         self.published = self.stored = self.visible = first_seq - 1
         self._next: int | None = first_seq
         self._is_sync = durability == "sync"
-        self._ring: list[Published] = []
-        self._first = first_seq
-        self._ring_bytes = 0
-        self._ring_events_limit = ring_events
-        self._ring_bytes_limit = ring_bytes
+        self._ring = Ring(first_seq, max_events=ring_events, max_bytes=ring_bytes)
         self._taken = first_seq - 1
         self._unstored_bytes = 0
         self._room = Room() if room is None else room
         self._barriers: deque[int] = deque()
-        self._wholes: deque[int] = deque()
         self._terminal: int | None = None
         self._sentinel: int | None = None
         self._notice: Notice | None = None
@@ -204,7 +123,7 @@ class Hub:
     @property
     def first(self) -> int:
         """Number of the oldest event in the ring; of the next event when it is empty."""
-        return self._first
+        return self._ring.first
 
     @property
     def closed(self) -> bool:
@@ -221,8 +140,6 @@ class Hub:
         """Whether more may be dispatched. Publishing works either way."""
         return self.published - self.stored < MAX_UNSTORED_EVENTS and self._room.used_bytes < self._room.limit_bytes
 
-    # Writing
-
     def publish(self, published: Published) -> None:
         """Add the next event and make it visible if it may be.
 
@@ -232,15 +149,11 @@ class Hub:
         seq = published.seq
         if seq != self._next:
             raise ValueError(f"event {seq} published where {self._next or 'nothing'} comes next")
-        size = published.size
         self.published = seq
         self._next = seq + 1
-        self._ring.append(published)
-        self._ring_bytes += size
+        size = self._ring.append(published)
         self._unstored_bytes += size
         self._room.used_bytes += size
-        if published.whole is not None:
-            self._wholes.append(seq)
         if published.is_barrier:
             self._add_barrier(published)
         if seq <= self._horizon:
@@ -253,13 +166,11 @@ class Hub:
 
         Stops at ``max_bytes``, but never before the first event, and after the event ``upto``.
         """
-        start = self._taken + 1 - self._first
-        stop = len(self._ring) if upto is None else min(len(self._ring), upto + 1 - self._first)
         taken: list[Published] = []
         size = 0
-        for published in self._ring[start:stop]:
+        for published in self._ring.after(self._taken):
             size += published.size
-            if taken and size > max_bytes:
+            if (taken and size > max_bytes) or (upto is not None and published.seq > upto):
                 break
             taken.append(published)
         if taken:
@@ -278,14 +189,13 @@ class Hub:
             return
         released = self._unstored_bytes
         if seq < self.published:
-            released -= sum(item.size for item in self._ring[seq + 1 - self._first :])
+            released -= sum(item.size for item in self._ring.after(seq))
         self._unstored_bytes -= released
         self.stored = seq
         self._taken = max(self._taken, seq)
         while self._barriers and self._barriers[0] <= seq:
             self._barriers.popleft()
-        self._drop_wholes()
-        self._evict()
+        self._ring.keep_stored(seq)
         self._move_horizon()
         visible = min(self.published, self._horizon)
         has_news = visible > self.visible
@@ -298,14 +208,14 @@ class Hub:
 
     def discard(self) -> None:
         """Drop everything that is not stored and end the hub: the execution's start was refused."""
-        released, self._unstored_bytes = self._unstored_bytes, 0
-        del self._ring[self.stored + 1 - self._first :]
+        self._unstored_bytes = 0
+        released = self._ring.cut(self.stored)
         self.published = self._taken = self._sentinel = self.visible = self.stored
         self._next = None
         self._barriers.clear()
-        self._wholes.clear()
         self._wake()
         self._room.release(released)
+        self._wake_room()
 
     @property
     def notice(self) -> Notice | None:
@@ -319,8 +229,6 @@ class Hub:
         self._notice_number += 1
         if self.visible == self.published:
             self._wake()
-
-    # Waiting
 
     def when_visible(self, callback: Callback) -> None:
         """Call once when ``visible`` moves next, or a notice may be told. Idempotent until then."""
@@ -347,32 +255,17 @@ class Hub:
         self._visible_waiting.pop(callback, None)
         self._room_waiting.pop(callback, None)
 
-    # Reading
-
     def subscribe(self, after: int = 0, filter: Filter | None = None) -> "Subscription":
         """Make a cursor for a reader that has everything up to ``after``."""
         return Subscription(self, after, filter)
 
     def get(self, seq: int) -> Published | None:
         """Return a visible event that is still in the ring."""
-        return self._ring[seq - self._first] if self._first <= seq <= self.visible else None
+        return self._ring.get(seq) if seq <= self.visible else None
 
     def read(self, *, after: int, upto: int, limit: int, max_bytes: int) -> list[Published]:
-        """Return visible events of the ring with ``after < seq <= upto``, at least one if there is any.
-
-        ``after`` must not lie before the ring. Stops at ``limit`` events and at ``max_bytes`` of lines.
-        """
-        start = after + 1 - self._first
-        items = self._ring[start : min(start + limit, min(upto, self.visible) + 1 - self._first)]
-        if len(items) > 1:
-            size = 0
-            for index, item in enumerate(items):
-                size += len(item.line)
-                if size > max_bytes and index:
-                    return items[:index]
-        return items
-
-    # Parts
+        """Return visible events: see ``Ring.read``."""
+        return self._ring.read(after=after, upto=min(upto, self.visible), limit=limit, max_bytes=max_bytes)
 
     def _add_barrier(self, published: Published) -> None:
         self._barriers.append(published.seq)
@@ -389,29 +282,6 @@ class Hub:
             self._horizon = self.stored + MAX_UNSTORED_EVENTS
             if self._barriers:
                 self._horizon = min(self._horizon, self._barriers[0] - 1)
-
-    def _drop_wholes(self) -> None:
-        while self._wholes and self._wholes[0] <= self.stored:
-            index = self._wholes.popleft() - self._first
-            item = self._ring[index]
-            self._ring_bytes -= len(item.whole or b"")
-            # A new object: the store may keep the one it was given.
-            self._ring[index] = Published(
-                item.seq, item.type, item.node_id, item.line, None, item.is_barrier, item.frame
-            )
-
-    def _evict(self) -> None:
-        excess = len(self._ring) - self._ring_events_limit
-        if excess <= 0 and self._ring_bytes <= self._ring_bytes_limit:
-            return
-        evicted = 0
-        for item in self._ring:
-            if item.seq > self.stored or (evicted >= excess and self._ring_bytes <= self._ring_bytes_limit):
-                break
-            self._ring_bytes -= item.size
-            evicted += 1
-        del self._ring[:evicted]
-        self._first += evicted
 
     def _wake(self) -> None:
         waiting, self._visible_waiting = self._visible_waiting, {}
@@ -458,7 +328,8 @@ class Subscription:
     def poll(self, limit: int = 1024, max_bytes: int = PAGE_BYTES) -> Item | None:
         """Return what is next for this reader and move its cursor; None when it is up to date.
 
-        ``limit`` and ``max_bytes`` bound a page; one event is given in any case.
+        ``limit`` and ``max_bytes`` bound a page; one event is given in any case. What the filter leaves out is
+        passed over in silence; a page is empty only where there is more to look at.
         """
         hub, cursor = self._hub, self.cursor
         if cursor >= hub.visible:
@@ -475,7 +346,8 @@ class Subscription:
                 return self._notice()
             if cursor < hub._notice_at:
                 upto = min(upto, hub._notice_at)
-        return self._page(upto, limit, max_bytes)
+        page = self._page(upto, limit, max_bytes)
+        return page if page.items or page.cursor < upto else self.poll(limit, max_bytes)
 
     def advance(self, cursor: int) -> None:
         """Say that the reader got everything up to ``cursor`` from elsewhere. Never goes back."""
