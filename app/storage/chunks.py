@@ -1,28 +1,18 @@
 """The form in which consecutive events and deltas are stored: lines joined by LF, with a checksum."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 from zlib import crc32
 
 from graphwire.errors import HistoryDamaged
+from graphwire.events.encoding import decode_head
 from graphwire.events.hub import Published
 from graphwire.types import ExecutionId
 
 FORMAT = 1
 MAX_CHUNK_BYTES = 131_072
 
-ChunkRow: TypeAlias = tuple[str, int, int, int, int, bytes, bytes | None]
-
-
-class Chunk(NamedTuple):
-    """A stored row of ``event_chunks``, as it was read."""
-
-    first_seq: int
-    last_seq: int
-    format: int
-    checksum: int
-    events: bytes
-    deltas: bytes | None
+ChunkRow: TypeAlias = tuple[str, int, int, int, int, int | None, bytes, bytes | None]
 
 
 def encode_chunks(execution_id: ExecutionId, events: Sequence[Published], deltas: Sequence[bytes]) -> list[ChunkRow]:
@@ -35,42 +25,52 @@ def encode_chunks(execution_id: ExecutionId, events: Sequence[Published], deltas
     """
     if deltas and not events:
         raise ValueError("deltas are stored with the events of their commits")
-    joined = join(deltas) if deltas else None
+    joined = _join(deltas) if deltas else None
     rows: list[ChunkRow] = []
     for part in _parts(events):
-        lines = join([event.line for event in part])
-        checksum = crc32(joined or b"", crc32(lines))
-        rows.append((execution_id, part[0].seq, part[-1].seq, FORMAT, checksum, lines, joined))
+        lines = _join([event.line for event in part])
+        deltas_checksum = None if joined is None else crc32(joined)
+        rows.append((execution_id, part[0].seq, part[-1].seq, FORMAT, crc32(lines), deltas_checksum, lines, joined))
         joined = None
     return rows
 
 
-def join(documents: Sequence[bytes]) -> bytes:
-    """Return JSON documents as lines, without a last line break."""
+def split(execution_id: ExecutionId, first_seq: int, format: int, checksum: int | None, body: bytes) -> list[bytes]:
+    """Return the documents of a stored column.
+
+    Raises:
+        HistoryDamaged: It is not what was written, or a newer version wrote it.
+    """
+    if format != FORMAT:
+        raise HistoryDamaged(
+            f"Events from {first_seq} on are stored in format {format}; this version reads {FORMAT}.",
+            execution_id=execution_id,
+            seq=first_seq,
+        )
+    if crc32(body) != checksum:
+        raise HistoryDamaged(
+            f"What is stored from event {first_seq} on does not fit its checksum.",
+            execution_id=execution_id,
+            seq=first_seq,
+        )
+    return body.split(b"\n")
+
+
+def decode_events(lines: Sequence[bytes], *, first_seq: int, last_seq: int, after: int) -> Iterator[Published]:
+    """Yield the events of a chunk with ``seq > after``, one by one as they are asked for."""
+    # Without a jump in its numbers a chunk says by itself where an event is.
+    skip = max(0, after + 1 - first_seq) if len(lines) == last_seq - first_seq + 1 else 0
+    for line in lines[skip:] if skip else lines:
+        seq, type_, node_id = decode_head(line)
+        if seq > after:
+            yield Published(seq, type_, node_id, line)
+
+
+def _join(documents: Sequence[bytes]) -> bytes:
     joined = b"\n".join(documents)
     if joined.count(b"\n") != len(documents) - 1:
         raise ValueError("a stored document holds a line break")
     return joined
-
-
-def check(execution_id: ExecutionId, chunk: Chunk) -> None:
-    """See that a row is what was written.
-
-    Raises:
-        HistoryDamaged: It is not, or a newer version wrote it.
-    """
-    if chunk.format != FORMAT:
-        raise HistoryDamaged(
-            f"Events from {chunk.first_seq} on are stored in format {chunk.format}; this version reads {FORMAT}.",
-            execution_id=execution_id,
-            seq=chunk.first_seq,
-        )
-    if crc32(chunk.deltas or b"", crc32(chunk.events)) != chunk.checksum:
-        raise HistoryDamaged(
-            f"The stored events {chunk.first_seq} to {chunk.last_seq} do not fit their checksum.",
-            execution_id=execution_id,
-            seq=chunk.first_seq,
-        )
 
 
 def _parts(events: Sequence[Published]) -> Iterator[Sequence[Published]]:

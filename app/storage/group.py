@@ -19,7 +19,8 @@ _INSERT_STARTS = (
     "INSERT INTO executions (id, graph_id, graph_version, status, seed, correlation_id, started_at_us, options) VALUES "
 )
 _INSERT_CHUNKS = (
-    "INSERT INTO event_chunks (execution_id, first_seq, last_seq, format, checksum, events, deltas) VALUES "
+    "INSERT INTO event_chunks"
+    " (execution_id, first_seq, last_seq, format, events_checksum, deltas_checksum, events, deltas) VALUES "
 )
 _INSERT_LARGE = "INSERT INTO large_events (execution_id, seq, body) VALUES "
 _UPDATE_ENDS = (

@@ -52,6 +52,11 @@ def is_transient(error: BaseException) -> bool:
     )
 
 
+def is_damage(error: BaseException) -> bool:
+    """Say whether what is stored cannot be read any more, now or later."""
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
 def explain(error: BaseException) -> str:
     """Say in a sentence why the database did not do its work. Names no path and no value."""
     name = getattr(error, "sqlite_errorname", None) or ""

@@ -73,7 +73,8 @@ event_chunks = Table(
     Column("first_seq", BigInteger, primary_key=True, autoincrement=False),
     Column("last_seq", BigInteger, nullable=False),
     Column("format", Integer, nullable=False),
-    Column("checksum", BigInteger, nullable=False),
+    Column("events_checksum", BigInteger, nullable=False),
+    Column("deltas_checksum", BigInteger),
     Column("events", LargeBinary, nullable=False),
     Column("deltas", LargeBinary),
 )

@@ -1,0 +1,115 @@
+"""Reading stored events and deltas: one thread with a connection of its own."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from app.storage.chunks import decode_events, split
+from app.storage.sqlite import explain, is_damage
+from graphwire.errors import HistoryDamaged, StorageUnavailable
+from graphwire.events.hub import Published
+from graphwire.types import ExecutionId
+
+T = TypeVar("T")
+
+# The subquery finds the chunk that the position lies in by the key alone, however long the history is.
+_EVENTS = (
+    "SELECT first_seq, last_seq, format, events_checksum, events FROM event_chunks WHERE execution_id = ?1"
+    " AND first_seq <= ?3 AND first_seq >= coalesce((SELECT max(first_seq) FROM event_chunks"
+    " WHERE execution_id = ?1 AND first_seq <= ?2 + 1), 0) ORDER BY first_seq"
+)
+_DELTAS = (
+    "SELECT first_seq, format, deltas_checksum, deltas FROM event_chunks"
+    " WHERE execution_id = ? AND deltas IS NOT NULL ORDER BY first_seq"
+)
+_LARGE = "SELECT body FROM large_events WHERE execution_id = ? AND seq = ?"
+
+
+class SqliteReader:
+    """Reads chunks in a thread of its own, a query at a time.
+
+    Args:
+        connect: Opens the reader's connection; called in its thread.
+    """
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        self._connect = connect
+        self._connection: sqlite3.Connection | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="graphwire-reader")
+
+    async def close(self) -> None:
+        """Finish what was asked and close the connection. Idempotent."""
+        if self._connection is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
+            self._connection = None
+        self._thread.shutdown(wait=False)
+
+    async def read_events(
+        self, execution_id: ExecutionId, *, after: int, upto: int, limit: int, max_bytes: int
+    ) -> list[Published]:
+        """See ``ports.ExecutionStore``.
+
+        Raises:
+            HistoryDamaged: The next event cannot be read; those before it were returned.
+            StorageUnavailable: Not now.
+        """
+        return await self._run(execution_id, _read_events, execution_id, after, upto, limit, max_bytes)
+
+    async def read_event(self, execution_id: ExecutionId, seq: int) -> bytes | None:
+        """See ``ports.ExecutionStore``."""
+        return await self._run(execution_id, _read_event, execution_id, seq)
+
+    async def read_deltas(self, execution_id: ExecutionId) -> list[bytes]:
+        """See ``ports.ExecutionStore``."""
+        return await self._run(execution_id, _read_deltas, execution_id)
+
+    async def _run(self, execution_id: ExecutionId, read: Callable[..., T], *arguments: object) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._call, read, arguments)
+        except sqlite3.Error as error:
+            if is_damage(error):
+                raise HistoryDamaged(explain(error), execution_id=execution_id) from error
+            raise StorageUnavailable(explain(error)) from error
+
+    def _call(self, read: Callable[..., T], arguments: tuple[object, ...]) -> T:
+        if self._connection is None:
+            self._connection = self._connect()
+        return read(self._connection, *arguments)
+
+
+def _read_events(
+    connection: sqlite3.Connection, execution_id: ExecutionId, after: int, upto: int, limit: int, max_bytes: int
+) -> list[Published]:
+    page: list[Published] = []
+    size = 0
+    for first_seq, last_seq, format_, checksum, body in connection.execute(_EVENTS, (execution_id, after, upto)):
+        try:
+            lines = split(execution_id, first_seq, format_, checksum, body)
+        except HistoryDamaged:
+            if page:
+                return page
+            raise
+        for event in decode_events(lines, first_seq=first_seq, last_seq=last_seq, after=after):
+            size += len(event.line)
+            if event.seq > upto or len(page) == limit or (page and size > max_bytes):
+                return page
+            page.append(event)
+    return page
+
+
+def _read_event(connection: sqlite3.Connection, execution_id: ExecutionId, seq: int) -> bytes | None:
+    row = connection.execute(_LARGE, (execution_id, seq)).fetchone()
+    if row is not None:
+        body: bytes = row[0]
+        return body
+    page = _read_events(connection, execution_id, seq - 1, seq, 1, 1)
+    return page[0].line if page else None
+
+
+def _read_deltas(connection: sqlite3.Connection, execution_id: ExecutionId) -> list[bytes]:
+    deltas: list[bytes] = []
+    for first_seq, format_, checksum, body in connection.execute(_DELTAS, (execution_id,)):
+        deltas += split(execution_id, first_seq, format_, checksum, body)
+    return deltas

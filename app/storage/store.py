@@ -1,0 +1,66 @@
+"""Executions in the database: the adapter of ``graphwire.engine.ports.ExecutionStore``."""
+
+from types import TracebackType
+from typing import Self
+
+from app.storage.database import Database
+from app.storage.reader import SqliteReader
+from app.storage.writer import SqliteWriter
+from graphwire.engine.ports import Outbox
+from graphwire.events.hub import Published
+from graphwire.types import ExecutionId
+
+
+class SqlExecutionStore:
+    """An ``ExecutionStore`` on an open database. Entered, it writes; leaving, it stores what is left.
+
+    Args:
+        stop_s: How long leaving waits for a database that takes nothing.
+    """
+
+    def __init__(self, database: Database, *, stop_s: float = 10.0) -> None:
+        self._writer = SqliteWriter(database.connect)
+        self._reader = SqliteReader(database.connect)
+        self._stop_s = stop_s
+
+    async def __aenter__(self) -> Self:
+        await self._writer.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self._writer.stop(timeout_s=self._stop_s)
+        finally:
+            await self._reader.close()
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why nothing can be stored at the moment; None while all is well."""
+        return self._writer.unavailable
+
+    def submit(self, outbox: Outbox) -> None:
+        """Say that an outbox has something to store. Returns at once; idempotent until the outbox is drained."""
+        self._writer.submit(outbox)
+
+    async def read_events(
+        self, execution_id: ExecutionId, *, after: int, upto: int, limit: int, max_bytes: int
+    ) -> list[Published]:
+        """Return stored events with ``after < seq <= upto`` in order.
+
+        Stops at ``limit`` events or ``max_bytes`` of lines, but never before the first event.
+
+        Raises:
+            HistoryDamaged: The first of them cannot be read.
+            StorageUnavailable: Not now.
+        """
+        return await self._reader.read_events(execution_id, after=after, upto=upto, limit=limit, max_bytes=max_bytes)
+
+    async def read_event(self, execution_id: ExecutionId, seq: int) -> bytes | None:
+        """Return one stored event, whole, as JSON; None if there is none. Raises as ``read_events`` does."""
+        return await self._reader.read_event(execution_id, seq)
+
+    async def read_deltas(self, execution_id: ExecutionId) -> list[bytes]:
+        """Return all stored deltas in order. Raises as ``read_events`` does."""
+        return await self._reader.read_deltas(execution_id)
