@@ -1,12 +1,12 @@
 """The code that a graph may name: ``module:name`` resolved among what was given, nothing else."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import ModuleType
 from typing import Any, Final
 
 from graphwire.errors import GraphInvalid, Problem, quoted
-from graphwire.graphs.shape import near_name
+from graphwire.graphs.near_names import NearNames
 
 _REFERENCE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_<][A-Za-z0-9_.<>]*(?:#[0-9]+)?")
 
@@ -62,7 +62,6 @@ def is_reference(text: str) -> bool:
     return _REFERENCE.fullmatch(text) is not None
 
 
-def _unknown(detail: str, name: str = "", known: Iterable[str] = ()) -> GraphInvalid:
-    near = near_name(name, known)
-    hint = f"; did you mean {quoted(near)}?" if near else ""
-    return GraphInvalid(detail + hint, [Problem("", "unknown_function", detail + hint)])
+def _unknown(detail: str, name: str = "", known: Collection[str] = ()) -> GraphInvalid:
+    detail += NearNames()(name, known)
+    return GraphInvalid(detail, [Problem("", "unknown_function", detail)])

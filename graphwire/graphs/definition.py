@@ -15,6 +15,8 @@ from graphwire.types import ConflictPolicy, EdgeId, ErrorPolicy, GraphId, NodeId
 
 MAX_STEPS_CEILING: Final = 100_000
 MAX_TEXT_LENGTH: Final = 65_536
+ERRORS_KEY: Final = "errors"
+BUILT_IN_REDUCERS: Final = frozenset({"append", "extend", "add", "merge", "union", "min", "max", "first"})
 
 
 class Given:
@@ -189,10 +191,15 @@ class GraphDefinition(_Part):
 
     @property
     def entries(self) -> tuple[NodeId, ...]:
-        """The entry nodes, also where the definition leaves them to the default, in definition order."""
+        """The entry nodes, also where the definition leaves them to the default, in definition order.
+
+        A node that only a ``goto`` leads to is none: what it names are edges too.
+        """
         if self.entry is not None:
             return tuple(NodeId(entry) for entry in self.entry)
         targets = {edge.target for edge in self.edges}
+        targets.update(*(node.goto for node in self.nodes))
+        targets.update(target for node in self.nodes for target in node.goto)
         return tuple(node.node_id for node in self.nodes if node.id not in targets)
 
     def to_value(self) -> dict[str, Any]:

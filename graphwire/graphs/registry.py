@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from graphwire.graphs.behaviour import Behaviour
 from graphwire.graphs.code import Code
 from graphwire.graphs.definition import NodeDefinition
-from graphwire.graphs.shape import near_name, parse_model
+from graphwire.graphs.near_names import near_name
+from graphwire.graphs.shape import parse_model
 
 
 class NodeConfig(BaseModel):

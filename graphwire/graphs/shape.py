@@ -1,7 +1,6 @@
 """Checking the shape of JSON values against models, with every problem at its place."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, TypeVar, get_args
 
@@ -9,12 +8,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from graphwire.errors import GraphInvalid, Problem, quoted
+from graphwire.graphs.near_names import NearNames
 from graphwire.json_text import pointer
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# Looking for a near name costs some 100 µs, so only the first problems get one; nobody is shown more.
-_NEAR_NAMES_LIMIT: Final = 100
 _DETAILS: Final[Mapping[str, str]] = {
     "missing": "this field is missing",
     "string_type": "must be a text",
@@ -53,18 +51,13 @@ def invalid_graph(problems: Sequence[Problem]) -> GraphInvalid:
     return GraphInvalid(f"{place}{first.detail}{more}", problems)
 
 
-def near_name(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most like this one, if one is like it."""
-    found = get_close_matches(name[:64], list(known), n=1)
-    return found[0] if found else None
-
-
 def _problems(error: ValidationError, model: type[BaseModel], value: Any, at: str) -> Iterator[Problem]:
     details = error.errors(include_url=False, include_input=False)
     merged: dict[str, Problem] = {}
-    for number, detail in enumerate(details):
+    near = NearNames()
+    for detail in details:
         place = at + pointer(*_place(detail, value))
-        problem = _problem(detail, model, place, shows_near=number < _NEAR_NAMES_LIMIT)
+        problem = _problem(detail, model, place, near)
         known = merged.get(place)
         if known is None:
             merged[place] = problem
@@ -73,12 +66,11 @@ def _problems(error: ValidationError, model: type[BaseModel], value: Any, at: st
     yield from merged.values()
 
 
-def _problem(detail: ErrorDetails, model: type[BaseModel], place: str, *, shows_near: bool) -> Problem:
+def _problem(detail: ErrorDetails, model: type[BaseModel], place: str, near: NearNames) -> Problem:
     kind = detail["type"]
     if kind == "extra_forbidden":
         name = str(detail["loc"][-1])
-        near = near_name(name, _field_names(model, detail["loc"][:-1])) if shows_near else None
-        hint = f"; did you mean {quoted(near)}?" if near else ""
+        hint = near(name, _field_names(model, detail["loc"][:-1]))
         return Problem(place, "unknown_field", f"there is no field {quoted(name)}{hint}")
     text = _DETAILS.get(kind)
     if text is None:

@@ -62,6 +62,20 @@ def parameters_of(function: Callable[..., Any]) -> tuple[Parameter, ...]:
     return tuple(_parameter(parameter) for parameter in signature.parameters.values())
 
 
+def reducer_problems(function: Callable[..., Any]) -> list[Problem]:
+    """Return why a function cannot be a reducer: it is called on the loop as ``function(old, written)``."""
+    called = _called(function)
+    if inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called) or inspect.isgeneratorfunction(called):
+        return [Problem("", "signature_invalid", "a reducer is a plain function, not a coroutine or a generator")]
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError:
+        return [Problem("", "signature_invalid", "a reducer takes two values, the old and the written one")]
+    except ValueError:
+        pass  # a built-in without a signature; calling it will tell
+    return []
+
+
 def _parameter(parameter: inspect.Parameter) -> Parameter:
     default = Missing.MISSING if parameter.default is inspect.Parameter.empty else parameter.default
     return Parameter(parameter.name, _SOURCES.get(parameter.name, "key"), default)
