@@ -1,0 +1,90 @@
+"""The reference pages agree with the code."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+
+from app.api import problems
+from graphwire.errors import GraphwireError, NodeError
+from graphwire.events.notices import Notice, NoticeData
+from graphwire.events.types import Event, EventData
+from tests.docs import settings_page
+from tests.docs.tables import REFERENCE, names, rows
+
+DOCS = REFERENCE.parent
+KINDS: tuple[type[EventData] | type[NoticeData], ...] = (*get_args(Event), *get_args(Notice))
+CODES_WITHOUT_A_CLASS = {"interrupted", "max_steps_exceeded"}
+
+
+def fields(event: type[msgspec.Struct]) -> list[str]:
+    return [field.encode_name for field in msgspec.structs.fields(event)]
+
+
+def subclasses(error: type[GraphwireError]) -> Iterator[type[GraphwireError]]:
+    for subclass in error.__subclasses__():
+        yield subclass
+        yield from subclasses(subclass)
+
+
+def codes_of_failed_attempts() -> set[str]:
+    return {NodeError.code, *(error.code for error in subclasses(NodeError))}
+
+
+def documented(*columns: str) -> dict[str, tuple[int, list[str]]]:
+    return {row["type"]: (int(row["code"]), names(row["data"])) for row in rows("wire.md", *columns)}
+
+
+@pytest.mark.capability("EVT-03")
+def test_table_of_events_and_notices_is_what_the_types_say() -> None:
+    assert documented("type", "code", "data", "when") == {kind.type: (kind.code, fields(kind)) for kind in KINDS}
+
+
+def test_no_two_events_share_a_code() -> None:
+    codes = Counter(kind.code for kind in KINDS)
+
+    assert [code for code, count in codes.items() if count > 1] == []
+
+
+def test_union_of_events_leaves_no_event_class_out() -> None:
+    assert set(get_args(Event)) == set(EventData.__subclasses__())
+
+
+def test_every_problem_code_is_listed_with_its_status() -> None:
+    in_executions = codes_of_failed_attempts()
+    in_answers = {kind.code: kind.status for kind in problems.kinds().values() if kind.code not in in_executions}
+
+    listed = {row["code"]: int(row["status"]) for row in rows("wire.md", "code", "status", "meaning")}
+
+    assert listed == in_answers
+
+
+def test_every_code_of_a_failed_attempt_is_listed() -> None:
+    listed = {row["code"] for row in rows("wire.md", "code", "meaning")}
+
+    assert listed == codes_of_failed_attempts() | CODES_WITHOUT_A_CLASS
+
+
+def test_page_of_settings_is_what_the_settings_say() -> None:
+    assert settings_page.PAGE.read_text(encoding="utf-8") == settings_page.page(), "run `make docs`"
+
+
+def test_every_row_of_bad_input_that_a_test_names_is_listed(request: pytest.FixtureRequest) -> None:
+    rows_listed = {int(row["#"]) for kind in ("input", "fault") for row in rows("bad-input.md", "#", kind, "expected")}
+
+    named = {row for item in request.session.items for mark in item.iter_markers("bad_input") for row in mark.args}
+
+    assert named - rows_listed == set()
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.rglob("*.md")), ids=lambda path: path.name)
+def test_links_between_pages_lead_somewhere(path: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", path.read_text(encoding="utf-8")):
+        linked = (path.parent / target) if target else path
+        assert linked.is_file(), target
+        headings = re.findall(r"^#+ (.*)$", linked.read_text(encoding="utf-8"), re.M)
+        assert not anchor or anchor in {heading.lower().replace(" ", "-") for heading in headings}, anchor
