@@ -26,7 +26,7 @@ class EventLog:
         "_graph_id",
         "_hub",
         "_mono_zero_ns",
-        "_second",
+        "_second_ns",
         "_second_text",
         "_wall_ns",
     )
@@ -61,8 +61,8 @@ class EventLog:
         self._correlation_id = UNSET if correlation_id is None else correlation_id
         self._counted = events_before - hub.published
         self._wall_ns = 0
-        self._second = -1
-        self._second_text = ""
+        self._second_ns = 0
+        self._second_text = format_second(0)
         elapsed_ns = 0
         if last_line is not None:
             last = decode_line(last_line)
@@ -115,10 +115,12 @@ class EventLog:
             wall_ns = self._wall_ns
         else:
             self._wall_ns = wall_ns
-        second = wall_ns // 1_000_000_000
-        if second != self._second:
-            self._second = second
+        within_ns = wall_ns - self._second_ns
+        if within_ns >= 1_000_000_000:
+            second = wall_ns // 1_000_000_000
             self._second_text = format_second(second)
+            self._second_ns = second * 1_000_000_000
+            within_ns = wall_ns - self._second_ns
         hub = self._hub
         seq = hub.published + 1
         line, whole = encode_line(
@@ -133,7 +135,7 @@ class EventLog:
                 UNSET if pass_number is None else pass_number,
                 UNSET if path is None else path,
                 self._correlation_id,
-                f"{self._second_text}{wall_ns % 1_000_000_000 // 1000:06d}Z",
+                f"{self._second_text}{within_ns // 1000:06d}Z",
                 self._clock.mono_ns() - self._mono_zero_ns,
                 data,
             )
