@@ -6,6 +6,7 @@ from hashlib import blake2b
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
+from graphwire.engine.shelf import Shelf, take_activation, take_token
 from graphwire.engine.tokens import VIRTUAL_EDGE, Activation, Token
 from graphwire.engine.topology import Rule, Topology
 from graphwire.types import ActivationId
@@ -60,8 +61,6 @@ class Scheduler(Generic[S]):
         self._waits: dict[int, tuple[int, int]] = {}
         self._watchers: dict[int, set[int]] = {}
 
-    # -- what is going on ---------------------------------------------------------------------------------------
-
     @property
     def ended(self) -> list[tuple[int, S]]:
         """Branches that ended: node and state, in definition order of the nodes, then in the order of ending."""
@@ -79,6 +78,11 @@ class Scheduler(Generic[S]):
     def is_quiescent(self) -> bool:
         """Whether nothing is active and nothing waits. True before ``start`` too."""
         return not self._active and not self._held and not self._gathered
+
+    @property
+    def passes(self) -> Mapping[int, int]:
+        """How often each node was activated; nodes that never were are left out."""
+        return self._passes
 
     def active(self) -> list[Activation[S]]:
         """Return the activations that were handed out and are not completed, in ready order."""
@@ -107,8 +111,6 @@ class Scheduler(Generic[S]):
         self._ended = [(node, once(state)) for node, state in self._ended]
         for _, token in self._tokens():
             token.state = once(token.state)
-
-    # -- steps --------------------------------------------------------------------------------------------------
 
     def start(self, state: S) -> list[Activation[S]]:
         """Put the start token on every entry; return what is due, in definition order. Called once."""
@@ -216,8 +218,6 @@ class Scheduler(Generic[S]):
             self._active[activation.node] = activation
         return due
 
-    # -- plain nodes: counters ----------------------------------------------------------------------------------
-
     def _close_inputs(self, edges: Sequence[int], fired: Sequence[int], due: list[Activation[S]]) -> None:
         topology, left = self._topology, self._open_inputs
         spared = fired if len(fired) < 8 else frozenset(fired)
@@ -244,8 +244,6 @@ class Scheduler(Generic[S]):
         tokens = self._gathered.pop(node)
         tokens.sort(key=_by_edge)
         self._activate(node, tuple(tokens), (), due)
-
-    # -- all other joins: what can still arrive -----------------------------------------------------------------
 
     def _settle(self, asked: list[int], due: list[Activation[S]]) -> None:
         while True:
@@ -336,8 +334,6 @@ class Scheduler(Generic[S]):
         elif node in watchers and node in watchers[node]:
             asked.append(node)
 
-    # -- keeping ------------------------------------------------------------------------------------------------
-
     def _tokens(self) -> Iterator[tuple[int, Token[S]]]:
         for node, activation in self._active.items():
             for token in activation.tokens:
@@ -360,7 +356,7 @@ class Scheduler(Generic[S]):
 
     def snapshot(self, encode_state: Callable[[S], Any]) -> dict[str, Any]:
         """Return everything as JSON, for the same topology and entries. States that are one object stay one."""
-        shelf = _Shelf(encode_state)
+        shelf = Shelf(encode_state)
         open_inputs = self._topology.layout(self._entries).open_inputs
         return {
             "arrivals": self._arrivals,
@@ -374,56 +370,35 @@ class Scheduler(Generic[S]):
             "states": shelf.states,
         }
 
-    def restore(self, snapshot: Mapping[str, Any], decode_state: Callable[[Any], S]) -> None:
-        """Go on from a snapshot instead of ``start``. The activations of ``active()`` are the ones to complete."""
+    @classmethod
+    def restore(
+        cls,
+        topology: Topology,
+        node_ids: Sequence[str],
+        edge_ids: Sequence[str],
+        entries: Sequence[int],
+        scope: str,
+        snapshot: Mapping[str, Any],
+        decode_state: Callable[[Any], S],
+    ) -> "Scheduler[S]":
+        """Return a scheduler that goes on from a snapshot; what is to be completed is in its ``active()``."""
+        scheduler: Scheduler[S] = cls(topology, node_ids, edge_ids, entries, scope)
         states = [decode_state(state) for state in snapshot["states"]]
-        self._arrivals = snapshot["arrivals"]
-        self._passes = dict(snapshot["passes"])
+        scheduler._arrivals = snapshot["arrivals"]
+        scheduler._passes = dict(snapshot["passes"])
         for node, left in snapshot["open_inputs"]:
-            self._open_inputs[node] = left
-        self._spent = set(snapshot["spent"])
-        self._ended = [(node, states[state]) for node, state in snapshot["ended"]]
-        for node, token in snapshot["waiting"]:
-            self._put(node, _token(token, states), [], [])
+            scheduler._open_inputs[node] = left
+        scheduler._spent = set(snapshot["spent"])
+        scheduler._ended = [(node, states[state]) for node, state in snapshot["ended"]]
         for kept in snapshot["active"]:
-            activation = _activation(kept, states)
-            self._active[activation.node] = activation
-            self._live |= 1 << activation.node
+            activation = take_activation(kept, states)
+            scheduler._active[activation.node] = activation
+            scheduler._live |= 1 << activation.node
         for kept in snapshot["queued"]:
-            activation = _activation(kept, states)
-            self._queues.setdefault(activation.node, deque()).append(activation)
-        self._settle(list(self._held), [])
-
-
-class _Shelf(Generic[S]):
-    """Encoded states, each object once."""
-
-    def __init__(self, encode_state: Callable[[S], Any]) -> None:
-        self.states: list[Any] = []
-        self._encode = encode_state
-        self._places: dict[int, int] = {}
-
-    def put(self, state: S) -> int:
-        place = self._places.get(id(state))
-        if place is None:
-            place = self._places[id(state)] = len(self.states)
-            self.states.append(self._encode(state))
-        return place
-
-    def put_token(self, token: Token[S]) -> tuple[str, int, int, int]:
-        return token.name, token.edge, self.put(token.state), token.arrival
-
-    def put_activation(self, activation: Activation[S]) -> list[Any]:
-        tokens = [self.put_token(token) for token in activation.tokens]
-        return [activation.id, activation.node, tokens, activation.missing, activation.pass_number]
-
-
-def _token(kept: Sequence[Any], states: Sequence[S]) -> Token[S]:
-    name, edge, state, arrival = kept
-    return Token(name, edge, states[state], arrival)
-
-
-def _activation(kept: Sequence[Any], states: Sequence[S]) -> Activation[S]:
-    name, node, tokens, missing, pass_number = kept
-    taken = tuple(_token(token, states) for token in tokens)
-    return Activation(ActivationId(name), node, taken, tuple(missing), pass_number)
+            activation = take_activation(kept, states)
+            scheduler._queues.setdefault(activation.node, deque()).append(activation)
+        waiting: list[int] = []
+        for node, token in snapshot["waiting"]:
+            scheduler._put(node, take_token(token, states), [], waiting)
+        scheduler._settle(waiting, [])
+        return scheduler
