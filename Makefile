@@ -6,8 +6,6 @@ PORT ?= 8000
 GRAPHWIRE_GRAPHS ?= examples
 GRAPHWIRE_DATABASE_URL ?= sqlite:///.data/graphwire.db
 
-export GRAPHWIRE_GRAPHS GRAPHWIRE_DATABASE_URL
-
 BIN := .venv/bin
 
 .PHONY: help run test test-long check format bench docs clean
@@ -22,9 +20,13 @@ help:
 	@echo "make docs       write the generated pages of docs/"
 	@echo "make clean      remove .venv and what the tools left behind"
 
+run: export GRAPHWIRE_HOST = $(HOST)
+run: export GRAPHWIRE_PORT = $(PORT)
+run: export GRAPHWIRE_GRAPHS
+run: export GRAPHWIRE_DATABASE_URL
 run: .venv/installed-run
 	@mkdir -p .data
-	$(BIN)/graphwire serve --host $(HOST) --port $(PORT)
+	@$(BIN)/graphwire serve
 
 test: check
 	$(BIN)/python -m pytest
@@ -53,12 +55,13 @@ clean:
 
 # Installed once, and again when pyproject.toml changes. A run needs no test tools.
 .venv/bin/python:
-	$(PYTHON) -m venv .venv
+	@echo "Making .venv and installing into it, once"
+	@$(PYTHON) -m venv .venv
 
 .venv/installed-run: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 .venv/installed-test: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
 	@touch $@ .venv/installed-run

@@ -35,6 +35,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("long" if config.getoption("--long") else "default")
+    for name in [
+        name for name in os.environ if name.startswith("GRAPHWIRE_") and not name.startswith("GRAPHWIRE_TEST_")
+    ]:
+        del os.environ[name]  # what a developer has set for a service must not reach the tests
     try:
         config.stash[_required] = parts.required(os.environ.get(parts.REQUIRE_VARIABLE, ""))
     except ValueError as error:
