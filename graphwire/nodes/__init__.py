@@ -1,0 +1,5 @@
+"""Built-in node types."""
+
+from graphwire.nodes.builtin import builtin_registry
+
+__all__ = ["builtin_registry"]

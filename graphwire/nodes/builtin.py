@@ -1,0 +1,13 @@
+"""The node types that every installation has."""
+
+from graphwire.graphs.registry import Registry
+from graphwire.nodes.delay import DelayNode
+from graphwire.nodes.foreach import ForEachNode
+from graphwire.nodes.function import FunctionNode
+from graphwire.nodes.template import TemplateNode
+from graphwire.nodes.transform import TransformNode
+
+
+def builtin_registry() -> Registry:
+    """Return the built-in node types."""
+    return Registry([FunctionNode(), TransformNode(), TemplateNode(), DelayNode(), ForEachNode()])
