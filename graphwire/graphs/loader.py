@@ -1,0 +1,141 @@
+"""Graphs from a folder: JSON files with definitions, Python files with ``Graph`` objects and functions."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from graphwire.errors import InvalidInput, Problem, quoted
+from graphwire.graphs.builder import Graph
+from graphwire.graphs.code import Code, is_reference
+from graphwire.graphs.definition import GraphDefinition, parse_definition
+from graphwire.graphs.folder_files import FolderFile, read_files
+from graphwire.graphs.python_files import run_file
+from graphwire.json_text import read_json
+
+MAX_FILE_BYTES: Final = 5 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A graph from a folder, well-formed, not yet validated.
+
+    Attributes:
+        code: What its references resolve to.
+        digest: SHA-256, in hex, of the sources that it refers to; "" if it names no code.
+    """
+
+    definition: GraphDefinition
+    code: Code
+    digest: str
+    source_path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class FileFailure:
+    """A file that gave no graph, or not all of its graphs, and why."""
+
+    source_path: Path
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFolder:
+    """All that a folder held, in the order of the file names."""
+
+    graphs: tuple[Loaded, ...]
+    failures: tuple[FileFailure, ...]
+
+
+def load_folder(path: Path, *, max_file_bytes: int = MAX_FILE_BYTES) -> LoadedFolder:
+    """Read every ``*.json`` and ``*.py`` file directly in a folder. Runs the Python files: they are trusted.
+
+    A reference ``module:name`` names a Python file of the folder by its stem. Links that lead out of the folder and
+    what is no regular file are refused. A file that cannot be used is a failure, never an exception; so is a graph
+    whose id an earlier file took.
+
+    Raises:
+        OSError: The folder itself cannot be read.
+    """
+    return _Loading(path).run(max_file_bytes)
+
+
+class _Loading:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._failures: list[FileFailure] = []
+        self._modules: dict[str, ModuleType] = {}
+        self._digests: dict[str, str] = {}
+
+    def run(self, max_file_bytes: int) -> LoadedFolder:
+        files: list[FolderFile] = []
+        for file in read_files(self._path, suffixes=(".json", ".py"), max_bytes=max_file_bytes):
+            if isinstance(file, FolderFile):
+                files.append(file)
+            else:
+                self._fail(*file)
+        for file in files:
+            if file.path.suffix == ".py":
+                self._run(file)
+        graphs: dict[str, Loaded] = {}
+        for file in files:
+            for loaded in self._graphs(file):
+                known = graphs.setdefault(loaded.definition.id, loaded)
+                if known is not loaded:
+                    name = quoted(loaded.definition.id)
+                    detail = f"{quoted(known.source_path.name)} has a graph {name} already"
+                    self._fail(file.path, [Problem("/id", "duplicate_graph", detail)])
+        failures = sorted(self._failures, key=lambda failure: failure.source_path)
+        return LoadedFolder(tuple(graphs.values()), tuple(failures))
+
+    def _run(self, file: FolderFile) -> None:
+        try:
+            self._modules[file.path.stem] = run_file(file)
+        except InvalidInput as error:
+            self._fail(file.path, error.problems)
+        else:
+            self._digests[file.path.stem] = hashlib.sha256(file.data).hexdigest()
+
+    def _graphs(self, file: FolderFile) -> Iterator[Loaded]:
+        if file.path.suffix == ".json":
+            try:
+                definition = parse_definition(read_json(file.data))
+            except InvalidInput as error:
+                self._fail(file.path, error.problems or [Problem("", error.code, error.detail)])
+            else:
+                yield self._loaded(definition, {}, file.path)
+            return
+        module = self._modules.get(file.path.stem)
+        found = [] if module is None else [value for value in vars(module).values() if isinstance(value, Graph)]
+        for graph in {id(graph): graph for graph in found}.values():
+            try:
+                yield self._loaded(graph.definition, graph.code.functions, file.path)
+            except InvalidInput as error:
+                self._fail(file.path, error.problems)
+
+    def _loaded(self, definition: GraphDefinition, functions: Mapping[str, Any], path: Path) -> Loaded:
+        named = {text.partition(":")[0] for text in _texts(definition.to_value()) if is_reference(text)}
+        if functions:
+            named.add(path.stem)
+        digests = [f"{name}:{self._digests[name]}" for name in sorted(named & self._digests.keys())]
+        digest = hashlib.sha256("\n".join(digests).encode()).hexdigest() if digests else ""
+        return Loaded(definition, Code(functions, modules=self._modules, digest=digest), digest, path)
+
+    def _fail(self, path: Path, problems: "tuple[Problem, ...] | list[Problem]") -> None:
+        self._failures.append(FileFailure(path, tuple(problems)))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    stack = [value]
+    while stack:
+        match stack.pop():
+            case str() as text:
+                yield text
+            case dict() as found:
+                stack += found.values()
+            case list() | tuple() as items:
+                stack += items
+            case _:
+                pass
