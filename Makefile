@@ -3,8 +3,6 @@
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
-GRAPHWIRE_GRAPHS ?= examples
-GRAPHWIRE_DATABASE_URL ?= sqlite:///.data/graphwire.db
 
 BIN := .venv/bin
 
@@ -22,8 +20,8 @@ help:
 
 run: export GRAPHWIRE_HOST = $(HOST)
 run: export GRAPHWIRE_PORT = $(PORT)
-run: export GRAPHWIRE_GRAPHS
-run: export GRAPHWIRE_DATABASE_URL
+run: export GRAPHWIRE_GRAPHS ?= examples
+run: export GRAPHWIRE_DATABASE_URL ?= sqlite:///.data/graphwire.db
 run: .venv/installed-run
 	@mkdir -p .data
 	@$(BIN)/graphwire serve
