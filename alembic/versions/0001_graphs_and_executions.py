@@ -38,6 +38,8 @@ def _graphs() -> None:
         sa.Column("version", sa.Integer, primary_key=True),
         sa.Column("digest", sa.Text, nullable=False),
         sa.Column("code_digest", sa.Text),
+        sa.Column("name", sa.Text),
+        sa.Column("description", sa.Text),
         sa.Column("created_at_us", sa.BigInteger, nullable=False),
         sa.Column("definition", sa.LargeBinary, nullable=False),
     )

@@ -5,7 +5,7 @@ from typing import TypeAlias
 from zlib import crc32
 
 from graphwire.errors import HistoryDamaged
-from graphwire.events.encoding import decode_head
+from graphwire.events.encoding import read_published
 from graphwire.events.hub import Published
 from graphwire.types import ExecutionId
 
@@ -61,9 +61,9 @@ def decode_events(lines: Sequence[bytes], *, first_seq: int, last_seq: int, afte
     # Without a jump in its numbers a chunk says by itself where an event is.
     skip = max(0, after + 1 - first_seq) if len(lines) == last_seq - first_seq + 1 else 0
     for line in lines[skip:] if skip else lines:
-        seq, type_, node_id = decode_head(line)
-        if seq > after:
-            yield Published(seq, type_, node_id, line)
+        event = read_published(line)
+        if event.seq > after:
+            yield event
 
 
 def _join(documents: Sequence[bytes]) -> bytes:

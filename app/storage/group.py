@@ -6,10 +6,10 @@ one statement cost one such exchange, 100 statements cost 100.
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from app.storage.chunks import ChunkRow, encode_chunks
+from app.storage.moments import microseconds
 from graphwire.engine.ports import Batch, ExecutionEnd, ExecutionRecord
 from graphwire.types import ExecutionId
 
@@ -47,12 +47,6 @@ class _Statement(NamedTuple):
     text: str
     parameters: Sequence[Any]
     rows: int
-
-
-def microseconds(moment: datetime) -> int:
-    """Return an aware time as whole microseconds since the Unix epoch."""
-    whole = int(moment.replace(microsecond=0).timestamp())
-    return whole * 1_000_000 + moment.microsecond
 
 
 def write_group(connection: sqlite3.Connection, batches: Iterable[Batch]) -> None:

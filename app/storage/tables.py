@@ -35,6 +35,8 @@ graph_versions = Table(
     Column("version", Integer, primary_key=True),
     Column("digest", Text, nullable=False),
     Column("code_digest", Text),
+    Column("name", Text),
+    Column("description", Text),
     Column("created_at_us", BigInteger, nullable=False),
     Column("definition", LargeBinary, nullable=False),
 )

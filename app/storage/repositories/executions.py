@@ -1,0 +1,241 @@
+"""Executions as they are listed, recovered and measured. What is written while one runs comes by the writer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, TypeAlias, cast, get_args
+
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, tuple_, update
+
+from app.storage.cursors import Cursor, decode_cursor, encode_cursor
+from app.storage.database import Database
+from app.storage.moments import microseconds, moment_of
+from app.storage.tables import event_chunks, executions, node_durations
+from graphwire.errors import CommandNotAllowed
+from graphwire.types import TERMINAL_STATUSES, ExecutionId, GraphId, Outcome, Status
+
+Sort: TypeAlias = Literal["started_at", "-started_at", "ended_at", "-ended_at", "duration_ms", "-duration_ms"]
+SORTS: frozenset[str] = frozenset(get_args(Sort))
+
+_SORT_COLUMNS: Mapping[str, ColumnElement[Any]] = {
+    "started_at": executions.c.started_at_us,
+    # What has not ended stands before all that has.
+    "ended_at": func.coalesce(executions.c.ended_at_us, -1),
+    "duration_ms": func.coalesce(executions.c.duration_ms, -1.0),
+}
+_SUMMARY = [column for column in executions.c if column.name not in ("options", "state", "errors")]
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionSummary:
+    """An execution as it is stored, without its large parts.
+
+    ``status`` is ``running`` from the start to the end, whatever it does in between. What an end brings is None
+    before it.
+
+    Attributes:
+        error: The failure as JSON.
+        damage: Why its history cannot be read; None while nothing is known of that.
+    """
+
+    id: ExecutionId
+    graph_id: GraphId
+    graph_version: int
+    status: Status
+    outcome: Outcome | None
+    seed: int
+    correlation_id: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    duration_ms: float | None
+    steps: int | None
+    last_seq: int | None
+    reason: str | None
+    error: bytes | None
+    damage: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredExecution:
+    """An execution as it is stored.
+
+    Attributes:
+        options: The start's body as JSON.
+        errors: Failures that were not retried away, as a JSON list; None before the end.
+        state: The final state as JSON; None before the end.
+    """
+
+    summary: ExecutionSummary
+    options: bytes
+    errors: bytes | None
+    state: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedExecution:
+    """An execution that was accepted and has no end. ``last_seq`` is the newest stored event."""
+
+    summary: ExecutionSummary
+    options: bytes
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionQuery:
+    """Which executions are listed, all conditions together.
+
+    Attributes:
+        statuses: Any of these, as they are stored; empty for all.
+        graph_ids: Of any of these; empty for all.
+        since: Started at or after.
+        until: Started before.
+        text: Occurs, whatever its case, in the id, the graph's id, the correlation id, the reason or the error.
+        sort: The order; ``-`` is falling. Equals are ordered by id, in the same direction.
+    """
+
+    statuses: frozenset[str] = frozenset()
+    graph_ids: frozenset[str] = frozenset()
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
+    sort: Sort = "-started_at"
+    limit: int = 100
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionPage:
+    """A page of a list; ``next`` is None on the last one."""
+
+    items: Sequence[ExecutionSummary]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDuration:
+    """How long the completed attempts of a node took, in all executions of a version together."""
+
+    attempts: int
+    total_ms: float
+
+    @property
+    def mean_ms(self) -> float:
+        """The mean of one attempt."""
+        return self.total_ms / self.attempts if self.attempts else 0.0
+
+
+class ExecutionRepository:
+    """Every query about executions but their events. A call is a transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, execution_id: ExecutionId) -> StoredExecution | None:
+        """Return an execution; None if there is none."""
+        query = select(executions).where(executions.c.id == execution_id)
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else StoredExecution(_summary(row), row.options, row.errors, row.state)
+
+    async def list(self, query: ExecutionQuery) -> ExecutionPage:
+        """Return a page of executions.
+
+        Raises:
+            InvalidCursor: ``after`` is not the ``next`` of a page in this order.
+        """
+        value = _SORT_COLUMNS[query.sort.removeprefix("-")]
+        statement = _filtered(select(*_SUMMARY, value.label("sort_value")), query)
+        is_falling = query.sort.startswith("-")
+        if query.after is not None:
+            cursor = decode_cursor(query.after, order=query.sort)
+            place = tuple_(value, executions.c.id)
+            last = tuple_(cursor.value, cursor.id)
+            statement = statement.where(place < last if is_falling else place > last)
+        order = [value.desc(), executions.c.id.desc()] if is_falling else [value, executions.c.id]
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement.order_by(*order).limit(query.limit + 1))).all()
+        following = None
+        if len(rows) > query.limit:
+            row = rows[query.limit - 1]
+            following = encode_cursor(Cursor(query.sort, row.sort_value, row.id))
+        return ExecutionPage([_summary(row) for row in rows[: query.limit]], following)
+
+    async def unfinished(self) -> Sequence[UnfinishedExecution]:
+        """Return the executions that have no end, oldest first. None of their events is read for it."""
+        last_seq = (
+            select(func.max(event_chunks.c.last_seq)).where(event_chunks.c.execution_id == executions.c.id)
+        ).scalar_subquery()
+        query = select(*_SUMMARY, executions.c.options, func.coalesce(last_seq, 0).label("stored_seq"))
+        query = query.where(executions.c.status == "running")
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(executions.c.started_at_us, executions.c.id))).all()
+        return [UnfinishedExecution(_summary(row), row.options, row.stored_seq) for row in rows]
+
+    async def node_durations(self, graph_id: GraphId, graph_version: int) -> Mapping[str, NodeDuration]:
+        """Return per node id what its completed attempts took, in the executions of a version that have ended."""
+        query = select(node_durations).where(
+            node_durations.c.graph_id == graph_id, node_durations.c.graph_version == graph_version
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return {row.node_id: NodeDuration(row.attempts, row.total_ms) for row in rows}
+
+    async def mark_damaged(self, execution_id: ExecutionId, reason: str) -> None:
+        """Write down why an execution's history cannot be read. Its status stays; it can still be ended. Idempotent."""
+        async with self._database.write() as connection:
+            marked = update(executions).where(executions.c.id == execution_id).values(damage=reason)
+            await connection.execute(marked)
+
+    async def delete(self, execution_id: ExecutionId) -> bool:
+        """Delete an execution that has ended, with its events. False if there is none.
+
+        Raises:
+            CommandNotAllowed: It has not ended.
+        """
+        async with self._database.write() as connection:
+            query = select(executions.c.status).where(executions.c.id == execution_id)
+            status = (await connection.execute(query)).scalar_one_or_none()
+            if status is None:
+                return False
+            if status not in TERMINAL_STATUSES:
+                raise CommandNotAllowed(
+                    "An execution can be deleted when it has ended.", status=status, allowed=["cancel"]
+                )
+            await connection.execute(delete(executions).where(executions.c.id == execution_id))
+        return True
+
+
+def _filtered(statement: Select[Any], query: ExecutionQuery) -> Select[Any]:
+    columns = executions.c
+    if query.statuses:
+        statement = statement.where(columns.status.in_(sorted(query.statuses)))
+    if query.graph_ids:
+        statement = statement.where(columns.graph_id.in_(sorted(query.graph_ids)))
+    if query.since is not None:
+        statement = statement.where(columns.started_at_us >= microseconds(query.since))
+    if query.until is not None:
+        statement = statement.where(columns.started_at_us < microseconds(query.until))
+    if query.text:
+        searched = (columns.id, columns.graph_id, columns.correlation_id, columns.reason, columns.error)
+        statement = statement.where(or_(*(column.icontains(query.text, autoescape=True) for column in searched)))
+    return statement
+
+
+def _summary(row: Any) -> ExecutionSummary:
+    return ExecutionSummary(
+        id=ExecutionId(row.id),
+        graph_id=GraphId(row.graph_id),
+        graph_version=row.graph_version,
+        status=cast("Status", row.status),
+        outcome=cast("Outcome | None", row.outcome),
+        seed=row.seed,
+        correlation_id=row.correlation_id,
+        started_at=moment_of(row.started_at_us),
+        ended_at=None if row.ended_at_us is None else moment_of(row.ended_at_us),
+        duration_ms=row.duration_ms,
+        steps=row.steps,
+        last_seq=row.last_seq,
+        reason=row.reason,
+        error=None if row.error is None else row.error.encode(),
+        damage=row.damage,
+    )

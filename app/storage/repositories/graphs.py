@@ -1,0 +1,237 @@
+"""Graphs and their versions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, insert, select, update
+
+from app.storage.cursors import Cursor, decode_cursor, encode_cursor
+from app.storage.database import Database
+from app.storage.errors import RevisionConflict
+from app.storage.moments import microseconds, moment_of
+from app.storage.tables import executions, graph_versions, graphs
+from graphwire.errors import GraphInUse
+from graphwire.types import GraphId
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """A definition to be stored.
+
+    Attributes:
+        definition: The canonical JSON.
+        digest: Of the definition.
+        code_digest: Of the module that its code is in; None without code.
+        source: ``"api"``, or the folder that it was read from.
+    """
+
+    graph_id: GraphId
+    definition: bytes
+    digest: str
+    source: str
+    code_digest: str | None = None
+    name: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionInfo:
+    """A stored version without its definition. ``source`` is that of the graph now."""
+
+    graph_id: GraphId
+    version: int
+    digest: str
+    code_digest: str | None
+    name: str | None
+    description: str | None
+    source: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """A stored version with its definition as canonical JSON."""
+
+    info: VersionInfo
+    definition: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """What storing a definition did. ``is_new`` where it made the graph, ``is_changed`` where it made a version."""
+
+    version: int
+    is_new: bool
+    is_changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GraphPage:
+    """Graphs in the order of their ids, each as its latest version; ``next`` is None on the last page."""
+
+    items: Sequence[VersionInfo]
+    next: str | None
+
+
+class GraphRepository:
+    """Every query about graphs. A call is a transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, new: NewVersion, *, now: datetime, expected_version: int | None = None) -> Put:
+        """Store a definition as a new version, unless it and its code are those of the latest one.
+
+        Args:
+            new: The definition.
+            now: When.
+            expected_version: The latest version as the caller knows it, 0 where there must be no such graph; None
+                where it does not matter.
+
+        Raises:
+            RevisionConflict: The latest version is another one, in ``current`` (0: there is no such graph).
+            StorageUnavailable: Not now; nothing was changed.
+        """
+        moment = microseconds(now)
+        async with self._database.write() as connection:
+            row = (await connection.execute(_latest(new.graph_id, and_deleted=True))).one_or_none()
+            lives = row is not None and row.deleted_at_us is None
+            current = row.version if row is not None and lives else 0
+            _expect(current, expected_version)
+            if row is not None and lives and (row.digest, row.code_digest) == (new.digest, new.code_digest):
+                if row.source != new.source:
+                    await connection.execute(
+                        update(graphs).where(graphs.c.id == new.graph_id).values(source=new.source)
+                    )
+                return Put(row.version, is_new=False, is_changed=False)
+            version = 1 if row is None else row.version + 1
+            values = {
+                "source": new.source,
+                "latest_version": version,
+                "updated_at_us": moment,
+                "deleted_at_us": None,
+                **({} if lives else {"created_at_us": moment}),
+            }
+            if row is None:
+                await connection.execute(insert(graphs).values(id=new.graph_id, **values))
+            else:
+                await connection.execute(update(graphs).where(graphs.c.id == new.graph_id).values(**values))
+            await connection.execute(insert(graph_versions).values(_version_row(new, version, moment)))
+        return Put(version, is_new=not lives, is_changed=True)
+
+    async def get(self, graph_id: GraphId) -> StoredVersion | None:
+        """Return the latest version of a graph; None if there is none, or it was deleted."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(_latest(graph_id))).one_or_none()
+        return None if row is None else StoredVersion(_info(row), row.definition)
+
+    async def get_version(self, graph_id: GraphId, version: int) -> StoredVersion | None:
+        """Return a version. Those of a deleted graph are still there, for the executions that ran them."""
+        query = _versions().add_columns(graph_versions.c.definition)
+        query = query.where(graph_versions.c.graph_id == graph_id, graph_versions.c.version == version)
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else StoredVersion(_info(row), row.definition)
+
+    async def list(self, *, limit: int = 100, after: str | None = None) -> GraphPage:
+        """Return a page of the graphs that are not deleted.
+
+        Raises:
+            InvalidCursor: ``after`` is not the ``next`` of a page.
+        """
+        query = _versions().where(graph_versions.c.version == graphs.c.latest_version, graphs.c.deleted_at_us.is_(None))
+        if after is not None:
+            query = query.where(graphs.c.id > decode_cursor(after, order="id").id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(graphs.c.id).limit(limit + 1))).all()
+        following = encode_cursor(Cursor("id", 0, rows[limit - 1].graph_id)) if len(rows) > limit else None
+        return GraphPage([_info(row) for row in rows[:limit]], following)
+
+    async def versions(self, graph_id: GraphId, *, limit: int = 100, after: str | None = None) -> GraphPage:
+        """Return a page of a graph's versions, newest first; empty for one that is unknown or deleted.
+
+        Raises:
+            InvalidCursor: ``after`` is not the ``next`` of a page.
+        """
+        query = _versions().where(graphs.c.id == graph_id, graphs.c.deleted_at_us.is_(None))
+        if after is not None:
+            query = query.where(graph_versions.c.version < decode_cursor(after, order="version").value)
+        query = query.order_by(graph_versions.c.version.desc()).limit(limit + 1)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        last = rows[limit - 1] if len(rows) > limit else None
+        following = None if last is None else encode_cursor(Cursor("version", last.version, graph_id))
+        return GraphPage([_info(row) for row in rows[:limit]], following)
+
+    async def delete(self, graph_id: GraphId, *, now: datetime, expected_version: int | None = None) -> bool:
+        """Delete a graph; its executions and the versions that they ran stay. False if there is none.
+
+        Raises:
+            GraphInUse: An execution of it has not ended.
+            RevisionConflict: The latest version is another one, in ``current``.
+        """
+        async with self._database.write() as connection:
+            row = (await connection.execute(_latest(graph_id))).one_or_none()
+            if row is None:
+                return False
+            _expect(row.version, expected_version)
+            running = select(executions.c.id).where(executions.c.graph_id == graph_id, executions.c.status == "running")
+            if (await connection.execute(running.limit(1))).first() is not None:
+                raise GraphInUse("An execution of this graph has not ended.")
+            deleted = update(graphs).where(graphs.c.id == graph_id).values(deleted_at_us=microseconds(now))
+            await connection.execute(deleted)
+        return True
+
+
+def _versions() -> Select[Any]:
+    return select(
+        graph_versions.c.graph_id,
+        graph_versions.c.version,
+        graph_versions.c.digest,
+        graph_versions.c.code_digest,
+        graph_versions.c.name,
+        graph_versions.c.description,
+        graph_versions.c.created_at_us,
+        graphs.c.source,
+        graphs.c.deleted_at_us,
+    ).join(graphs, graphs.c.id == graph_versions.c.graph_id)
+
+
+def _latest(graph_id: GraphId, *, and_deleted: bool = False) -> Select[Any]:
+    query = _versions().add_columns(graph_versions.c.definition)
+    query = query.where(graphs.c.id == graph_id, graph_versions.c.version == graphs.c.latest_version)
+    return query if and_deleted else query.where(graphs.c.deleted_at_us.is_(None))
+
+
+def _version_row(new: NewVersion, version: int, moment: int) -> dict[str, object]:
+    return {
+        "graph_id": new.graph_id,
+        "version": version,
+        "digest": new.digest,
+        "code_digest": new.code_digest,
+        "name": new.name,
+        "description": new.description,
+        "created_at_us": moment,
+        "definition": new.definition,
+    }
+
+
+def _expect(current: int, expected: int | None) -> None:
+    if expected is not None and current != expected:
+        stands = f"is at version {current}" if current else "does not exist"
+        raise RevisionConflict(f"The graph {stands}, not at version {expected}.", current=current)
+
+
+def _info(row: Any) -> VersionInfo:
+    return VersionInfo(
+        graph_id=GraphId(row.graph_id),
+        version=row.version,
+        digest=row.digest,
+        code_digest=row.code_digest,
+        name=row.name,
+        description=row.description,
+        source=row.source,
+        created_at=moment_of(row.created_at_us),
+    )
