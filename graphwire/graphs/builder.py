@@ -136,7 +136,7 @@ class Graph:
         self.node(function, **options)
         return function
 
-    def _end(self, node: End | "Graph") -> str:
+    def _end(self, node: "End | Graph") -> str:
         if isinstance(node, str):
             return node
         if isinstance(node, Graph):
