@@ -1,0 +1,144 @@
+"""What a commit changed, as it is stored, and how an execution's tokens and states are made of it again."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+from msgspec import Raw, Struct
+
+from graphwire.engine.attempt import Attempt
+from graphwire.engine.ending import merged_state
+from graphwire.engine.merge import Side, merge
+from graphwire.engine.outbox import ExecutionOutbox
+from graphwire.engine.plan import Plan
+from graphwire.engine.reducers import Operations, Update
+from graphwire.engine.routing import Route
+from graphwire.engine.scheduler import Activation, Scheduler
+from graphwire.engine.state import State
+from graphwire.events.hub import Hub
+from graphwire.values import DELETE, Deleted, Frozen
+
+
+class Delta(Struct, frozen=True, omit_defaults=True):
+    """One commit.
+
+    Attributes:
+        scope: Name of the child scope's start token; "" for the graph itself.
+        edges: Indexes of the edges that fired, in definition order.
+        update: What was written: of a key with a built-in reducer the operation, never what it grew.
+        deleted: Keys that the commit removed.
+        folded: Of keys whose reducer is code also what it made of them, so that restoring calls none.
+        joined: Of keys whose reducer is code what they made of them where the activation's tokens met.
+        result: The result as JSON, inside child scopes only.
+    """
+
+    activation: str
+    edges: Sequence[int]
+    scope: str = ""
+    update: Mapping[str, Raw] = {}
+    deleted: Sequence[str] = ()
+    folded: Mapping[str, Raw] = {}
+    joined: Mapping[str, Raw | None] = {}
+    result: Raw | None = None
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Delta)
+
+
+class Recorder:
+    """Hands the delta of each commit to the outbox, with the numbers of the commit's events."""
+
+    def __init__(self, outbox: ExecutionOutbox, hub: Hub) -> None:
+        self._outbox = outbox
+        self._hub = hub
+        self._first = 0
+
+    def begin(self) -> None:
+        """The events of a commit come next."""
+        self._first = self._hub.published + 1
+
+    def commit(self, attempt: Attempt, route: Route, update: Update | None, state: State, result: bytes) -> None:
+        """The commit's events were published."""
+        scope = attempt.scope
+        written: dict[str, Raw] = {}
+        deleted: list[str] = []
+        folded: dict[str, Raw] = {}
+        for key, value in (update or {}).items():
+            if isinstance(value, bytes):
+                written[key] = Raw(value)
+            elif isinstance(value, Deleted):
+                deleted.append(key)
+            if scope.plan.reducers.calls_code(key) and (made := state.get(key)) is not None:
+                folded[key] = Raw(made)
+        delta = Delta(
+            activation=attempt.activation.id,
+            edges=route.fired,
+            scope=scope.name,
+            update=written,
+            deleted=deleted,
+            folded=folded,
+            joined=_raws(attempt.folded) if attempt.folded else {},
+            result=None if scope.opener is None else Raw(result),
+        )
+        self._outbox.commit(self._first, self._hub.published, _ENCODER.encode(delta))
+
+
+def restore(plan: Plan, start: State, entries: Sequence[int], deltas: Iterable[bytes]) -> Scheduler[State]:
+    """Return the graph's own tokens and states after these commits, which are repeated in order. Calls no code.
+
+    Activations that were in flight are active again. Commits inside child scopes change nothing outside of them.
+
+    Raises:
+        ValueError: The commits are not those of an execution of this plan.
+    """
+    scheduler: Scheduler[State] = Scheduler(plan.topology, plan.node_ids, plan.edge_ids, entries, "")
+    scheduler.start(start)
+    for text in deltas:
+        delta = _DECODER.decode(text)
+        if delta.scope:
+            continue
+        activation = next((found for found in scheduler.active() if found.id == delta.activation), None)
+        if activation is None:
+            raise ValueError(f"the commit of {delta.activation} follows from none before it")
+        update: dict[str, bytes | Deleted | Operations] = {key: bytes(value) for key, value in delta.update.items()}
+        update.update(dict.fromkeys(delta.deleted, DELETE))
+        folded: dict[str, Frozen] = {key: bytes(value) for key, value in delta.folded.items()}
+        alone = scheduler.alone
+        made = {key: _frozen(value) for key, value in delta.joined.items()}
+        state = _joined(plan, activation, made, alone=alone).commit(
+            update, activation.id, plan.reducers, alone=alone, folded=folded
+        )
+        scheduler.complete(activation, delta.edges, state)
+    return scheduler
+
+
+def _joined(plan: Plan, activation: Activation[State], folded: Mapping[str, Frozen], *, alone: bool) -> State:
+    tokens = activation.tokens
+    if len(tokens) == 1:
+        return tokens[0].state
+    node = plan.nodes[activation.node]
+    sides = [Side(token.state, plan.source_of(token.edge)) for token in tokens]
+    merged = merge(sides, write=f"{activation.id}/merge", policies=node.policies, reducers=plan.reducers, folded=folded)
+    return merged.state.collapsed() if alone else merged.state
+
+
+def _raws(values: Mapping[str, Frozen]) -> dict[str, Raw | None]:
+    return {key: Raw(value) if isinstance(value, bytes) else None for key, value in values.items()}
+
+
+def _frozen(value: Raw | None) -> Frozen:
+    return DELETE if value is None else bytes(value)
+
+
+def restored_state(
+    plan: Plan, start: Mapping[str, bytes], entry: Sequence[str] | None, deltas: Iterable[bytes]
+) -> bytes:
+    """Return the merged state of an execution as of its last stored commit, as JSON.
+
+    Args:
+        start: The state that the execution was started with, encoded value by value.
+        entry: The entry nodes that the start named; None for the graph's.
+    """
+    initial = State.initial({**plan.initial, **start})
+    scheduler = restore(plan, initial, plan.entry_indexes(entry), deltas)
+    return merged_state(plan, scheduler, initial).state.to_json()

@@ -1,0 +1,230 @@
+"""How an execution ends: the final state, the terminal event, the sentinel, and what is kept of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+from msgspec import Raw
+
+from graphwire.clock import Clock
+from graphwire.engine.attempt import Attempt, Scope
+from graphwire.engine.merge import Conflict, Merged, Policies, Side, merge
+from graphwire.engine.plan import Plan
+from graphwire.engine.ports import ExecutionEnd
+from graphwire.engine.report import Reporter, conflict_event
+from graphwire.engine.scheduler import Scheduler
+from graphwire.engine.state import State
+from graphwire.errors import MergeConflict, NodeError, quoted
+from graphwire.events import types
+from graphwire.events.types import Failure
+from graphwire.types import Outcome, TerminalStatus
+
+if TYPE_CHECKING:
+    from graphwire.engine.execution import Execution
+
+_ENCODER = msgspec.json.Encoder()
+
+
+@dataclass(slots=True)
+class End:
+    """Why an execution ends.
+
+    Attributes:
+        limit: The time limit that ended it, by name and in seconds.
+        is_told: The terminal event was published.
+    """
+
+    status: TerminalStatus
+    failure: Failure | None = None
+    reason: str | None = None
+    limit: tuple[str, float] | None = None
+    state: bytes = b"{}"
+    is_told: bool = False
+
+    @property
+    def because(self) -> str:
+        """What the attempts that it interrupts are told."""
+        if self.limit is not None:
+            return "timeout"
+        return "a node failed" if self.status == "failed" else "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The merged state of an execution at one moment."""
+
+    state: bytes
+    conflicts: Sequence[Conflict]
+
+
+class Host(Protocol):
+    """Who keeps the execution."""
+
+    def before_end(self, end: End) -> None:
+        """The terminal event comes next."""
+
+    def after_end(self, record: ExecutionEnd) -> None:
+        """The sentinel, number ``record.last_seq``, was published; 0 where there is no log."""
+
+
+class Endings:
+    """Ends one execution, and keeps count of what the end reports."""
+
+    def __init__(self, execution: "Execution", clock: Clock, reporter: Reporter | None, host: Host | None) -> None:
+        self._execution = execution
+        self._host = host
+        self._clock = clock
+        self._report = reporter
+        self._began_ns = 0
+        self.durations_ms: dict[str, tuple[int, float]] = {}
+
+    def begin(self) -> None:
+        """The execution starts now."""
+        self._began_ns = self._clock.mono_ns()
+
+    def timed(self, attempt: Attempt, duration_ms: float) -> None:
+        """An attempt of the graph itself completed."""
+        if attempt.scope.opener is None:
+            count, total = self.durations_ms.get(attempt.node.id, (0, 0.0))
+            self.durations_ms[attempt.node.id] = (count + 1, total + duration_ms)
+
+    def too_many_steps(self, attempt: Attempt, limit: int) -> Failure:
+        """Return the failure of an execution, or an item, that would take a step too many."""
+        counts = attempt.scope.scheduler.passes
+        often = sorted((node for node in counts if counts[node] > 1), key=lambda node: -counts[node])[:5]
+        names = [f"{attempt.scope.plan.nodes[node].id} ({counts[node]} times)" for node in often]
+        looping = f"; most often: {', '.join(names)}" if names else ""
+        return Failure(
+            code="max_steps_exceeded",
+            type="MaxStepsExceeded",
+            message=f"node {quoted(attempt.node.id)} would be step {limit + 1:,}; the limit is {limit:,} "
+            f"(limits.max_steps){looping}",
+            node=attempt.node.id,
+            activation=attempt.activation.id,
+        )
+
+    def completed(self) -> End:
+        """Merge what is left where branches ended, and return the end that follows from it."""
+        execution = self._execution
+        try:
+            merged = _merged(execution.root)
+        except NodeError as error:
+            return End("failed", failure=describe_end(error))
+        if self._report is not None:
+            for conflict in merged.conflicts:
+                self._report.execution(conflict_event(conflict))
+        return End("completed", state=merged.state.to_json())
+
+    def snapshot(self) -> Snapshot:
+        """Return the merge of all live and ended states. Where it would fail, the last write stands."""
+        root = self._execution.root
+        merged = merged_state(root.plan, root.scheduler, root.start)
+        return Snapshot(merged.state.to_json(), merged.conflicts)
+
+    def written(self, scope: Scope) -> bytes:
+        """Return what a finished child scope wrote, as a JSON object; deleted keys are null.
+
+        Raises:
+            MergeConflict: Its branches wrote different values, and the policy is ``fail``.
+            ReducerError: Their operations cannot be folded.
+        """
+        state = _merged(scope).state
+        written = state.written_values(scope.plan.reducers)
+        parts = [
+            _ENCODER.encode(key) + b":" + (value if isinstance(value, bytes) else b"null")
+            for key, value in written.items()
+        ]
+        return b"{" + b",".join(parts) + b"}"
+
+    def tell(self, end: End) -> TerminalStatus:
+        """Publish the terminal event and the sentinel; return the final status."""
+        end.is_told = True
+        now = self._clock.mono_ns()
+        duration = (now - self._began_ns) // 1000 / 1000
+        if end.status != "completed":
+            end.state = self.snapshot().state
+        report, host = self._report, self._host
+        last_seq = 0
+        if report is not None and end.limit is not None:
+            report.execution(types.ExecutionTimeout(limit=end.limit[0], limit_s=end.limit[1]))
+        if host is not None:
+            host.before_end(end)
+        if report is not None:
+            report.execution(self._terminal(end, duration))
+            last_seq = report.sentinel(end.status, duration)
+        if host is not None:
+            host.after_end(self._record(end, last_seq, duration))
+        return end.status
+
+    def _record(self, end: End, last_seq: int, duration: float) -> ExecutionEnd:
+        errors = msgspec.json.decode(end.state, type=_Errors).errors
+        return ExecutionEnd(
+            status=end.status,
+            outcome=self.outcome(end),
+            ended_at=datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC),
+            duration_ms=duration,
+            steps=self._execution.steps,
+            last_seq=last_seq,
+            state=end.state,
+            error=None if end.failure is None else _ENCODER.encode(end.failure),
+            errors=bytes(errors),
+            reason=end.reason,
+            durations_ms=self.durations_ms,
+        )
+
+    def outcome(self, end: End) -> Outcome | None:
+        """Return the outcome of a completed execution; None for any other."""
+        if end.status != "completed":
+            return None
+        return "partial" if self._execution.partial else "success"
+
+    def _terminal(
+        self, end: End, duration: float
+    ) -> types.ExecutionCompleted | types.ExecutionFailed | types.ExecutionCancelled:
+        steps = self._execution.steps
+        if end.status == "completed":
+            outcome = self.outcome(end)
+            assert outcome is not None
+            return types.ExecutionCompleted(outcome=outcome, duration_ms=duration, steps=steps, state=Raw(end.state))
+        if end.status == "failed":
+            assert end.failure is not None
+            return types.ExecutionFailed(error=end.failure, duration_ms=duration, steps=steps)
+        return types.ExecutionCancelled(reason=end.reason, duration_ms=duration, steps=steps)
+
+
+class _Errors(msgspec.Struct):
+    errors: Raw = Raw(b"[]")
+
+
+def describe_end(error: NodeError) -> Failure:
+    """Return the failure of an execution whose final merge failed: it has no node."""
+    return Failure(code=error.code, type=type(error).__name__, message=error.detail)
+
+
+def timeout(limit: str, limit_s: float) -> End:
+    """Return the end of an execution whose time is up."""
+    message = f"the execution took longer than {limit_s:g} s ({limit})"
+    return End("failed", failure=Failure(code="timeout", type="Timeout", message=message), limit=(limit, limit_s))
+
+
+def _merged(scope: Scope) -> Merged:
+    return _merge(scope.plan, scope.scheduler, scope.start, scope.plan.policies, write="end")
+
+
+def merged_state(plan: Plan, scheduler: Scheduler[State], start: State) -> Merged:
+    """Return the merge of all live and ended states, for people to look at. Where it would fail, the last write stands.
+
+    Raises:
+        ReducerError: Operations that meet cannot be folded.
+    """
+    try:
+        return _merge(plan, scheduler, start, plan.policies, write="snapshot")
+    except MergeConflict:
+        return _merge(plan, scheduler, start, Policies({}, None, "last_write_wins"), write="snapshot")
+
+
+def _merge(plan: Plan, scheduler: Scheduler[State], start: State, policies: Policies, *, write: str) -> Merged:
+    sides = [Side(state, plan.nodes[node].id) for node, state in scheduler.states()] or [Side(start, "")]
+    return merge(sides, write=write, policies=policies, reducers=plan.reducers)

@@ -1,0 +1,419 @@
+"""The asyncio side of an execution: it carries attempts out, in as few tasks as there is real parallelism.
+
+A lane is a task that takes an attempt, performs it, reports how it ended, and takes the next: a chain needs one
+lane for all its nodes. No lane owns the execution, so one that hangs in a node that swallows its cancellation is
+given up and the others, or a new one, go on.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from concurrent.futures import Executor
+from contextlib import aclosing
+from types import coroutine
+from typing import Any, Protocol
+
+from graphwire.engine.attempt import Attempt, Outcome, Phase
+from graphwire.engine.context import Context
+from graphwire.engine.execution import Execution
+from graphwire.engine.results import Goto, Result
+from graphwire.errors import InputError, NodeError, NodeTimeout, quoted
+from graphwire.graphs.behaviour import Call, Compute, Missing, Mode, Parameter
+from graphwire.values import thaw
+
+SLICE_NS = 1_000_000
+HELD_NS = 100_000_000
+GRACE_S = 5.0
+
+
+class Spawn(Protocol):
+    """Makes a task with an owner."""
+
+    def __call__(self, coro: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]: ...
+
+
+class Surroundings(Protocol):
+    """What lanes ask of the runner that they serve."""
+
+    def context(self, attempt: Attempt, deadline: float | None) -> Context:
+        """Make the context of an attempt whose function wants one."""
+        ...
+
+    def hold(self, attempt: Attempt | None) -> Awaitable[None] | None:
+        """Return what to wait for before an attempt is taken (None given) or performed; None to go on at once."""
+        ...
+
+    def message(self, attempt: Attempt, value: Any) -> Awaitable[None]:
+        """Publish what an async generator yielded.
+
+        Raises:
+            StateNotSerializable: It is not JSON.
+        """
+        ...
+
+    def warn(self, attempt: Attempt, problem: str, message: str, facts: Mapping[str, Any]) -> None:
+        """Tell the user of the graph about a node that misbehaves."""
+        ...
+
+    def flush(self) -> None:
+        """Publish what threads have handed over: one of them has returned."""
+        ...
+
+    def moved(self, now_ns: int) -> None:
+        """An attempt ended."""
+        ...
+
+    def broke(self, error: Exception) -> None:
+        """The engine itself failed: end the execution."""
+        ...
+
+
+class Lane:
+    """One task and what it is at.
+
+    Attributes:
+        is_interrupted: The attempt is to end; what its node returns from now on does not count.
+        is_lost: The lane was given up: the execution goes on without it.
+        error: What an interrupted attempt fails with; None if it is cancelled.
+    """
+
+    __slots__ = ("attempt", "error", "in_thread", "is_interrupted", "is_lost", "task", "timer")
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self.attempt: Attempt | None = None
+        self.in_thread = False
+        self.is_interrupted = False
+        self.is_lost = False
+        self.error: NodeError | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Lanes:
+    """Performs the attempts of one execution. Fulfils ``execution.Performer``."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        spawn: Spawn,
+        threads: Executor,
+        surroundings: Surroundings,
+        node_timeout_s: float | None,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        self._name = name
+        self._spawn = spawn
+        self._threads = threads
+        self._surroundings = surroundings
+        self._node_timeout_s = node_timeout_s
+        self._grace_s = grace_s
+        self._loop = asyncio.get_running_loop()
+        self._lanes: set[Lane] = set()
+        self._at: dict[Attempt, Lane] = {}
+        self._timers: dict[Attempt, asyncio.TimerHandle] = {}
+        self._is_starting = False
+        self._slice_ends = 0
+        self.execution: Execution
+
+    def wake(self) -> None:
+        """See to it that somebody takes what is ready."""
+        if self.execution.has_ready and not self._is_starting:
+            self._is_starting = True
+            lane = Lane()
+            self._lanes.add(lane)
+            lane.task = self._spawn(self._run(lane), name=self._name)
+
+    def abort(self) -> None:
+        """Cancel every lane and timer; nothing more is reported."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for lane in self._lanes:
+            if lane.task is not None:
+                lane.task.cancel()
+
+    def turn(self) -> "Turn":
+        """Return an awaitable that lets others run when the time slice is over."""
+        return Turn(self)
+
+    # --- what the execution asks --------------------------------------------------------------------------------
+
+    def interrupt(self, attempt: Attempt) -> None:
+        """See ``Performer.interrupt``."""
+        lane = self._at.get(attempt)
+        if lane is None:
+            self._loop.call_soon(self._closed, attempt)
+        elif not lane.is_interrupted:
+            self._interrupt(lane)
+
+    def sleep(self, attempt: Attempt, seconds: float) -> None:
+        """See ``Performer.sleep``."""
+        limit = attempt.node.timeout_s or self._node_timeout_s
+        if limit is not None and limit < seconds:
+            self._timers[attempt] = self._loop.call_later(limit, self._expired, attempt, limit)
+        else:
+            self._timers[attempt] = self._loop.call_later(seconds, self._slept, attempt)
+
+    def arm(self, attempt: Attempt) -> None:
+        """See ``Performer.arm``."""
+        limit = attempt.node.timeout_s or self._node_timeout_s
+        if limit is not None:
+            self._timers[attempt] = self._loop.call_later(limit, self._expired, attempt, limit)
+
+    def _slept(self, attempt: Attempt) -> None:
+        self._timers.pop(attempt, None)
+        self.execution.finish(attempt, Outcome())
+        self._moved()
+
+    def _expired(self, attempt: Attempt, limit_s: float) -> None:
+        self._timers.pop(attempt, None)
+        self.execution.expire(attempt, _timeout(attempt, limit_s))
+        self._moved()
+
+    def _closed(self, attempt: Attempt) -> None:
+        self.execution.closed(attempt)
+        self._moved()
+
+    def _moved(self) -> None:
+        self._surroundings.moved(time.monotonic_ns())
+        self.wake()
+
+    # --- a lane -------------------------------------------------------------------------------------------------
+
+    async def _run(self, lane: Lane) -> None:
+        self._is_starting = False
+        execution, surroundings = self.execution, self._surroundings
+        monotonic_ns = time.monotonic_ns
+        try:
+            while not lane.is_lost:
+                waiting = surroundings.hold(None)
+                if waiting is not None:
+                    await waiting
+                attempt = execution.take()
+                if attempt is None:
+                    break
+                if execution.has_ready:
+                    self.wake()
+                behaviour = attempt.node.behaviour
+                if type(behaviour) is Compute:
+                    execution.finish(attempt, _compute(behaviour, attempt))
+                else:
+                    await self._perform(lane, attempt, behaviour)  # type: ignore[arg-type]  # the others need no lane
+                now = monotonic_ns()
+                surroundings.moved(now)
+                if now >= self._slice_ends:
+                    await self._yield()
+        except Exception as error:  # border: a fault of the engine must not leave an execution without an end
+            self._surroundings.broke(error)
+        finally:
+            self._lanes.discard(lane)
+        if not lane.is_lost:
+            self.wake()
+
+    async def _yield(self) -> None:
+        await asyncio.sleep(0)
+        self._slice_ends = time.monotonic_ns() + SLICE_NS
+
+    async def _perform(self, lane: Lane, attempt: Attempt, call: Call) -> None:
+        """Perform one attempt and report how it ended."""
+        lane.attempt = attempt
+        lane.in_thread = call.mode is Mode.THREAD
+        self._at[attempt] = lane
+        limit = attempt.node.timeout_s or self._node_timeout_s
+        if limit is not None:
+            lane.timer = self._loop.call_later(limit, self._overrun, lane, attempt, limit)
+        try:
+            waiting = self._surroundings.hold(attempt)
+            if waiting is not None:
+                await waiting
+            outcome = await self._call(lane, attempt, call, limit)
+        except asyncio.CancelledError as error:
+            if not lane.is_interrupted and lane.task is not None and lane.task.cancelling():
+                raise  # the process ends
+            outcome = Outcome(error=error)
+        except BaseException as error:  # border: node code may raise anything, SystemExit included
+            outcome = Outcome(error=error)
+        finally:
+            self._at.pop(attempt, None)
+            if lane.timer is not None:
+                lane.timer.cancel()
+                lane.timer = None
+        lane.attempt = None
+        if lane.is_interrupted:
+            self._interrupted(lane, attempt)
+        else:
+            self.execution.finish(attempt, outcome)
+
+    def _interrupted(self, lane: Lane, attempt: Attempt) -> None:
+        task = lane.task
+        while task is not None and task.cancelling():
+            task.uncancel()
+        error, lane.error, lane.is_interrupted = lane.error, None, False
+        if lane.is_lost:
+            self.execution.lost_slots -= 1
+            self.wake()
+        elif error is not None:
+            self.execution.finish(attempt, Outcome(error=error))
+        else:
+            self.execution.closed(attempt)
+
+    async def _call(self, lane: Lane, attempt: Attempt, call: Call, limit: float | None) -> Outcome:
+        arguments = self._arguments(attempt, call, limit) if call.parameters else {}
+        mode = call.mode
+        if mode is Mode.ASYNC:
+            return Outcome(await _drive(call.function(**arguments), self, attempt))
+        if mode is Mode.THREAD:
+            outcome = await self._loop.run_in_executor(self._threads, _called, call.function, arguments)
+            self._surroundings.flush()
+            return outcome
+        if mode is Mode.STREAM:
+            return Outcome(await _drive(self._consume(attempt, call.function(**arguments)), self, attempt))
+        return Outcome(call.function(**arguments))
+
+    async def _consume(self, attempt: Attempt, generator: Any) -> Any:
+        result: Any = None
+        async with aclosing(generator):
+            async for value in generator:
+                result = value
+                if not isinstance(value, (Result, Goto)):
+                    await self._surroundings.message(attempt, value)
+        return result
+
+    def _arguments(self, attempt: Attempt, call: Call, limit: float | None) -> dict[str, Any]:
+        arguments: dict[str, Any] = {}
+        for parameter in call.parameters:
+            source = parameter.source
+            if source == "context":
+                deadline = None if limit is None else time.monotonic() + limit
+                arguments[parameter.name] = self._surroundings.context(attempt, deadline)
+            elif source == "state":
+                arguments[parameter.name] = attempt.state.view()
+            else:
+                arguments[parameter.name] = _argument(attempt, parameter)
+        return arguments
+
+    # --- interruption -------------------------------------------------------------------------------------------
+
+    def _interrupt(self, lane: Lane) -> None:
+        lane.is_interrupted = True
+        if not lane.in_thread and lane.task is not None:
+            lane.task.cancel()
+        if lane.timer is not None:
+            lane.timer.cancel()
+        assert lane.attempt is not None
+        lane.timer = self._loop.call_later(self._grace_s, self._give_up, lane, lane.attempt)
+
+    def _overrun(self, lane: Lane, attempt: Attempt, limit_s: float) -> None:
+        if lane.attempt is attempt and not lane.is_interrupted:
+            lane.error = _timeout(attempt, limit_s)
+            attempt.reason = "timeout"
+            self._interrupt(lane)
+
+    def _give_up(self, lane: Lane, attempt: Attempt) -> None:
+        """The grace period is over and the node still runs: go on without it."""
+        if lane.attempt is not attempt:
+            return
+        lane.is_lost = True
+        self.execution.lost_slots += 1
+        kind = "its thread still runs" if lane.in_thread else "it swallowed its cancellation"
+        self._surroundings.warn(
+            attempt,
+            "node_did_not_stop",
+            f"Node {quoted(attempt.node.id)} did not stop within {self._grace_s:g} s: {kind}. Its result is discarded.",
+            {"node": attempt.node.id, "grace_s": self._grace_s},
+        )
+        if lane.error is not None:
+            self.execution.finish(attempt, Outcome(error=lane.error))
+        else:
+            self.execution.closed(attempt)
+        self._moved()
+
+    def held(self, attempt: Attempt, duration_ns: int) -> None:
+        """A node kept the loop from everybody else for so long."""
+        self._surroundings.warn(
+            attempt,
+            "event_loop_blocked",
+            f"Node {quoted(attempt.node.id)} held the event loop for {duration_ns // 1_000_000} ms. "
+            "Make it a plain function (it then runs in a thread), or await more often.",
+            {"node": attempt.node.id, "held_ms": duration_ns // 1_000_000},
+        )
+
+
+class Turn:
+    """Awaited: lets others run if the time slice is over."""
+
+    __slots__ = ("_lanes",)
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+
+    def __await__(self) -> Generator[None, None, None]:
+        if time.monotonic_ns() >= self._lanes._slice_ends:
+            yield
+            self._lanes._slice_ends = time.monotonic_ns() + SLICE_NS
+
+
+@coroutine
+def _drive(steps: Coroutine[Any, Any, Any], lanes: Lanes, attempt: Attempt) -> Generator[Any, Any, Any]:
+    """Await a coroutine, timing each of its steps: one that holds the loop is named."""
+    monotonic_ns = time.monotonic_ns
+    advance: Callable[[Any], Any] = steps.send
+    value: Any = None
+    while True:
+        begun = monotonic_ns()
+        try:
+            awaited = advance(value)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            held = monotonic_ns() - begun
+            if held > HELD_NS:
+                lanes.held(attempt, held)
+        try:
+            value = yield awaited
+            advance = steps.send
+        except GeneratorExit:
+            steps.close()
+            raise
+        except BaseException as error:  # handed on to the node, which may handle it
+            value, advance = error, steps.throw
+
+
+def _compute(behaviour: Compute, attempt: Attempt) -> Outcome:
+    try:
+        return Outcome(behaviour.compute(attempt.state.view()))
+    except Exception as error:  # border: an expression's failure is the attempt's
+        return Outcome(error=error)
+
+
+def _called(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Outcome:
+    # Caught here: a StopIteration or SystemExit must not travel through a future.
+    try:
+        return Outcome(function(**arguments))
+    except BaseException as error:  # border: node code
+        return Outcome(error=error)
+
+
+def _argument(attempt: Attempt, parameter: Parameter) -> Any:
+    expression = attempt.node.inputs.get(parameter.name)
+    if expression is not None:
+        try:
+            return expression.evaluate({"state": attempt.state.view()})
+        except NodeError as error:
+            raise InputError(f"input {quoted(parameter.name)}: {error.detail}") from error
+    encoded = attempt.state.get(parameter.name)
+    if encoded is not None:
+        return thaw(encoded)
+    if parameter.default is Missing.MISSING:
+        raise InputError(
+            f"the state has no key {quoted(parameter.name)} for the parameter of that name, and it has no default"
+        )
+    return parameter.default
+
+
+def _timeout(attempt: Attempt, limit_s: float) -> NodeTimeout:
+    return NodeTimeout(f"node {quoted(attempt.node.id)} took longer than {limit_s:g} s")
+
+
+__all__ = ["GRACE_S", "Lane", "Lanes", "Phase", "Spawn", "Surroundings", "Turn"]

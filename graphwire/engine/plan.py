@@ -1,0 +1,222 @@
+"""A definition made ready to run: indexes, expressions, behaviours, topology. Immutable, shared by executions."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphwire.engine.merge import Policies
+from graphwire.engine.reducers import Reducers
+from graphwire.engine.topology import Topology
+from graphwire.errors import UnknownNodeType, quoted
+from graphwire.graphs.behaviour import Behaviour, ForEach
+from graphwire.graphs.code import Code
+from graphwire.graphs.definition import EdgeDefinition, GraphDefinition, NodeDefinition
+from graphwire.graphs.expressions import Expression, compile_expression
+from graphwire.graphs.registry import Registry
+from graphwire.types import ErrorPolicy
+from graphwire.values import freeze
+
+EDGE_ROOTS = frozenset({"state", "result", "error"})
+ERRORS = "errors"
+"""The reserved key under which failures are listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgePlan:
+    """One edge, with its index in definition order; ``goto`` edges come after the declared ones."""
+
+    index: int
+    id: str
+    source: int
+    target: int
+    on: str
+    when: Expression | None
+    is_else: bool
+
+
+@dataclass(slots=True)
+class NodePlan:
+    """One node.
+
+    Attributes:
+        edges: Declared outgoing edges in definition order.
+        plain_route: What fires on success when no edge has a condition: (edge indexes, edge ids); None if that
+            depends on the state.
+        goto: Target id to edge index.
+        inputs: What replaces the parameters that are read by key.
+        body: The plan of the graph that each item of a ``foreach`` runs.
+    """
+
+    index: int
+    id: str
+    type: str
+    definition: NodeDefinition
+    behaviour: Behaviour
+    edges: tuple[EdgePlan, ...]
+    plain_route: tuple[tuple[int, ...], list[str]] | None
+    goto: Mapping[str, int]
+    policies: Policies
+    on_error: ErrorPolicy
+    inputs: Mapping[str, Expression]
+    timeout_s: float | None
+    output: str
+    has_output: bool
+    effects: bool
+    reads_result: bool
+    body: "Plan | None" = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """A graph, ready to run. Made by ``compile_plan``; nothing in it changes afterwards."""
+
+    definition: GraphDefinition
+    version: int
+    nodes: list[NodePlan]
+    edges: list[EdgePlan]
+    topology: Topology
+    index: Mapping[str, int]
+    entries: tuple[int, ...]
+    reducers: Reducers
+    policies: Policies
+    initial: Mapping[str, bytes]
+    max_steps: int
+    timeout_s: float | None
+    node_timeout_s: float | None
+    max_parallelism: int
+    max_state_bytes: int
+    max_events_per_activation: int
+    node_ids: list[str] = field(default_factory=list)
+    edge_ids: list[str] = field(default_factory=list)
+
+    def source_of(self, edge: int) -> str:
+        """Return the id of the node that an edge comes from; "" for the virtual input of an entry."""
+        return self.nodes[self.edges[edge].source].id if edge >= 0 else ""
+
+    def entry_indexes(self, names: Sequence[str] | None) -> tuple[int, ...]:
+        """Return the entries of an execution: those named, else the definition's."""
+        if not names:
+            return self.entries
+        return tuple(sorted({self.index[name] for name in names}))
+
+
+async def _absent() -> None:
+    """Stands for a function of a plan that is never run."""
+
+
+class _NoCode(Code):
+    def resolve(self, reference: str) -> Callable[..., Any]:
+        return _absent
+
+
+def outline(definition: GraphDefinition, registry: Registry, version: int = 1) -> Plan:
+    """Make a plan for restoring states only, where a graph's code is not at hand: its functions do nothing."""
+    return compile_plan(definition, registry, _NoCode(), version)
+
+
+def compile_plan(definition: GraphDefinition, registry: Registry, code: Code, version: int = 1) -> Plan:
+    """Make a valid definition ready to run.
+
+    Raises:
+        GraphInvalid: Something that the definition names cannot be found; ``validation.check`` tells all of it.
+    """
+    return _Compiler(definition, registry, code, version).plan(definition)
+
+
+class _Compiler:
+    """Compiles a graph and the bodies in it, which share the graph's reducers, policies and limits."""
+
+    def __init__(self, root: GraphDefinition, registry: Registry, code: Code, version: int) -> None:
+        self._root = root
+        self._registry = registry
+        self._code = code
+        self._version = version
+        self._reducers = self._resolve_reducers()
+
+    def plan(self, definition: GraphDefinition) -> Plan:
+        index = {node.id: position for position, node in enumerate(definition.nodes)}
+        edges = [self._edge(edge, position, index) for position, edge in enumerate(definition.edges)]
+        outgoing: list[list[EdgePlan]] = [[] for _ in definition.nodes]
+        for edge in edges:
+            outgoing[edge.source].append(edge)
+        gotos: list[dict[str, int]] = []
+        for node in definition.nodes:
+            jumps: dict[str, int] = {}
+            for target in node.goto:
+                jumps[target] = len(edges)
+                edges.append(_goto_edge(len(edges), index[node.id], index[target], node.id, target))
+            gotos.append(jumps)
+        nodes = [
+            self._node(node, position, tuple(outgoing[position]), gotos[position])
+            for position, node in enumerate(definition.nodes)
+        ]
+        limits, state = self._root.limits, self._root.state
+        return Plan(
+            definition=definition,
+            version=self._version,
+            nodes=nodes,
+            edges=edges,
+            topology=Topology([node.join for node in definition.nodes], [(e.source, e.target) for e in edges]),
+            index=index,
+            entries=tuple(sorted({index[name] for name in definition.entries})),
+            reducers=self._reducers,
+            policies=Policies(state.conflicts, None, state.on_conflict),
+            initial={key: freeze(value) for key, value in definition.state.initial.items()},
+            max_steps=self._root.max_steps,
+            timeout_s=limits.timeout_s,
+            node_timeout_s=limits.node_timeout_s,
+            max_parallelism=limits.max_parallelism,
+            max_state_bytes=limits.max_state_bytes,
+            max_events_per_activation=limits.max_events_per_activation,
+            node_ids=[node.id for node in nodes],
+            edge_ids=[edge.id for edge in edges],
+        )
+
+    def _edge(self, edge: EdgeDefinition, position: int, index: Mapping[str, int]) -> EdgePlan:
+        when = None if edge.when is None else compile_expression(edge.when, roots=EDGE_ROOTS)
+        return EdgePlan(position, edge.edge_id, index[edge.source], index[edge.target], edge.on, when, edge.else_)
+
+    def _node(
+        self, node: NodeDefinition, position: int, edges: tuple[EdgePlan, ...], goto: Mapping[str, int]
+    ) -> NodePlan:
+        node_type = self._registry.get(node.type)
+        if node_type is None:
+            raise UnknownNodeType(f"there is no node type {quoted(node.type)}")
+        behaviour: Behaviour = node_type.prepare(node, node_type.parse(node), self._code)
+        body = self.plan(behaviour.body) if isinstance(behaviour, ForEach) else None
+        state = self._root.state
+        return NodePlan(
+            index=position,
+            id=node.id,
+            type=node.type,
+            definition=node,
+            behaviour=behaviour,
+            edges=edges,
+            plain_route=_plain_route(edges),
+            goto=goto,
+            policies=Policies(state.conflicts, node.on_conflict, state.on_conflict),
+            on_error=node.on_error or self._root.on_error,
+            inputs={name: compile_expression(text) for name, text in node.input.items()},
+            timeout_s=node.timeout_s,
+            output=node.output or node.id,
+            has_output=node.output is not None,
+            effects=node_type.has_effects if node.effects is None else node.effects,
+            reads_result=any("result" in edge.when.roots_used for edge in edges if edge.when is not None),
+            body=body,
+        )
+
+    def _resolve_reducers(self) -> Reducers:
+        reducers = self._root.state.reducers.items()
+        named = {key: self._code.resolve(name) if ":" in name else name for key, name in reducers}
+        return Reducers({**named, ERRORS: "append"})
+
+
+def _goto_edge(position: int, source: int, target: int, source_id: str, target_id: str) -> EdgePlan:
+    return EdgePlan(position, f"{source_id}>{target_id}#goto", source, target, "goto", None, False)
+
+
+def _plain_route(edges: tuple[EdgePlan, ...]) -> tuple[tuple[int, ...], list[str]] | None:
+    if any(edge.when is not None or edge.is_else for edge in edges if edge.on != "error"):
+        return None
+    fired = [edge for edge in edges if edge.on != "error"]
+    return tuple(edge.index for edge in fired), [edge.id for edge in fired]

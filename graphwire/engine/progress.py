@@ -1,0 +1,77 @@
+"""How far an execution is, judged by what earlier ones took. An estimate: it never goes back and never promises."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from graphwire.engine.attempt import Attempt
+from graphwire.engine.plan import Plan
+
+if TYPE_CHECKING:
+    from graphwire.engine.execution import Execution
+
+MOST_BEFORE_END = 99.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an execution is.
+
+    Attributes:
+        percent: 0 to 100; 100 only at the end.
+        completed, total: Nodes of the graph, each counted once however often it runs.
+        running: Ids of the nodes that are at work.
+        eta_s: Seconds that are left, from the durations of earlier executions; None where there are none.
+    """
+
+    percent: float
+    completed: int
+    total: int
+    running: list[str] = field(default_factory=list)
+    eta_s: float | None = None
+
+
+class Estimate:
+    """Judges the progress of one execution.
+
+    Args:
+        durations_ms: Mean duration of each node in earlier executions, where known; others weigh as the mean of those.
+    """
+
+    def __init__(self, plan: Plan, durations_ms: Mapping[str, float] | None = None) -> None:
+        known = dict(durations_ms or {})
+        self._has_history = bool(known)
+        usual = sum(known.values()) / len(known) if known else 1.0
+        self._weights = [max(known.get(node, usual), 0.001) for node in plan.node_ids]
+        self._total = sum(self._weights)
+        self._highest = 0.0
+
+    def of(self, execution: "Execution") -> Progress:
+        """Return the progress as of now."""
+        active = list(execution.root.attempts)
+        busy = {attempt.node.index for attempt in active}
+        done = [node for node in execution.visited if node not in busy]
+        weight = sum(self._weights[node] for node in done)
+        weight += sum(self._weights[attempt.node.index] * _share(attempt) for attempt in active)
+        percent = min(MOST_BEFORE_END, 100 * weight / self._total) if self._total else 0.0
+        self._highest = max(self._highest, round(percent, 1))
+        left_ms = (self._total - weight) if self._has_history else None
+        return Progress(
+            percent=self._highest,
+            completed=len(done),
+            total=len(self._weights),
+            running=sorted({attempt.node.id for attempt in active}),
+            eta_s=None if left_ms is None else round(max(left_ms, 0.0) / 1000, 3),
+        )
+
+    def ended(self, execution: "Execution") -> Progress:
+        """Return the progress directly before the end: all of it for an execution that completes."""
+        now = self.of(execution)
+        if execution.end is None or execution.end.status != "completed":
+            return now
+        return Progress(100.0, now.completed, now.total, [], 0.0 if self._has_history else None)
+
+
+def _share(attempt: Attempt) -> float:
+    items = attempt.items
+    return 0.0 if items is None or not items.values else items.done / len(items.values)

@@ -1,0 +1,108 @@
+"""Which edges fire after an attempt: expressions on the new state, in definition order."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from graphwire.engine.plan import EdgePlan, NodePlan
+from graphwire.engine.results import Goto
+from graphwire.errors import ExpressionFailed, RoutingError, quoted
+
+Observe: TypeAlias = Callable[[EdgePlan, bool], None]
+Complain: TypeAlias = Callable[[EdgePlan, ExpressionFailed], None]
+
+
+class Route(NamedTuple):
+    """The edges that fire, in definition order."""
+
+    fired: tuple[int, ...]
+    ids: list[str]
+
+
+NOWHERE = Route((), [])
+
+
+def after_success(node: NodePlan, roots: Mapping[str, Any], goto: Goto | None, observe: Observe | None) -> Route:
+    """Return what fires when an attempt succeeded.
+
+    Raises:
+        RoutingError: An expression failed, or a ``Goto`` names a target that the node does not list.
+    """
+    fired: list[EdgePlan] = []
+    if goto is None or goto.append:
+        fired = _successes(node, roots, observe, complain=None)
+    fired += [edge for edge in node.edges if edge.on == "always" and _holds(edge, roots, observe, None)]
+    route = _route(fired)
+    return route if goto is None else _with_jumps(node, route, goto)
+
+
+def after_failure(
+    node: NodePlan, roots: Mapping[str, Any], observe: Observe | None, complain: Complain
+) -> Route | None:
+    """Return what fires if the node's error edges handle the failure; None if none of them fires.
+
+    While a failure is handled an expression that fails counts as false and is told to ``complain``.
+    """
+    errors = [edge for edge in node.edges if edge.on == "error" and _holds(edge, roots, observe, complain)]
+    if not errors:
+        return None
+    return _route(errors + _always(node, roots, observe, complain))
+
+
+def after_continue(node: NodePlan, roots: Mapping[str, Any], observe: Observe | None, complain: Complain) -> Route:
+    """Return what fires under ``on_error: continue``: as on success, with ``result`` null."""
+    return _route(_successes(node, roots, observe, complain) + _always(node, roots, observe, complain))
+
+
+def after_skip(node: NodePlan, roots: Mapping[str, Any], observe: Observe | None, complain: Complain) -> Route:
+    """Return what fires under ``on_error: skip``: the ``always`` edges."""
+    return _route(_always(node, roots, observe, complain))
+
+
+def _always(
+    node: NodePlan, roots: Mapping[str, Any], observe: Observe | None, complain: Complain | None
+) -> list[EdgePlan]:
+    return [edge for edge in node.edges if edge.on == "always" and _holds(edge, roots, observe, complain)]
+
+
+def _successes(
+    node: NodePlan, roots: Mapping[str, Any], observe: Observe | None, complain: Complain | None
+) -> list[EdgePlan]:
+    successes = [edge for edge in node.edges if edge.on == "success"]
+    fired = [edge for edge in successes if not edge.is_else and _holds(edge, roots, observe, complain)]
+    if fired:
+        return fired
+    return [edge for edge in successes if edge.is_else and _holds(edge, roots, observe, complain)]
+
+
+def _holds(edge: EdgePlan, roots: Mapping[str, Any], observe: Observe | None, complain: Complain | None) -> bool:
+    if edge.when is None:
+        return True
+    try:
+        value = edge.when.evaluate_condition(roots)
+    except ExpressionFailed as failure:
+        if complain is None:
+            raise RoutingError(f"edge {quoted(edge.id)}: {failure.detail}", edge=edge.id) from failure
+        complain(edge, failure)
+        return False
+    if observe is not None:
+        observe(edge, value)
+    return value
+
+
+def _route(edges: list[EdgePlan]) -> Route:
+    edges.sort(key=lambda edge: edge.index)
+    return Route(tuple(edge.index for edge in edges), [edge.id for edge in edges])
+
+
+def _with_jumps(node: NodePlan, route: Route, goto: Goto) -> Route:
+    jumps: dict[int, str] = {}
+    for target in goto.names:
+        index = node.goto.get(target) if isinstance(target, str) else None
+        if index is None:
+            allowed = ", ".join(node.goto) or "none"
+            raise RoutingError(
+                f"node {quoted(node.id)} went to {quoted(str(target))}, which its goto does not list ({allowed})"
+            )
+        jumps[index] = f"{node.id}>{target}#goto"
+    ordered = sorted(jumps)
+    return Route(route.fired + tuple(ordered), route.ids + [jumps[index] for index in ordered])

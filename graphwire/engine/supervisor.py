@@ -1,0 +1,83 @@
+"""The owner of every live execution of a process: nothing outlives it."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterator
+from typing import Any, Self
+
+from graphwire.engine.runner import Runner
+from graphwire.engine.threads import NodeThreads
+from graphwire.types import ExecutionId
+
+_LOG = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Runs executions, and knows those that are alive. An async context manager; used on one event loop.
+
+    Args:
+        drain_s: How long executions may go on when the supervisor is left.
+        threads: How many plain functions run at once, of all executions together.
+    """
+
+    def __init__(self, *, drain_s: float = 20.0, threads: int = 32) -> None:
+        self._drain_s = drain_s
+        self._live: dict[ExecutionId, Runner] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.threads = NodeThreads(threads)
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __iter__(self) -> Iterator[Runner]:
+        return iter(list(self._live.values()))
+
+    def get(self, execution_id: ExecutionId) -> Runner | None:
+        """Return the runner of an execution that has not ended; None for any other."""
+        return self._live.get(execution_id)
+
+    def uses(self, graph_id: str) -> bool:
+        """Whether an execution of this graph is alive."""
+        return any(runner.graph_id == graph_id for runner in self._live.values())
+
+    def spawn(self, coro: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        """Make a task that this supervisor owns."""
+        task = asyncio.get_running_loop().create_task(coro, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def submit(self, runner: Runner) -> None:
+        """Carry an accepted execution out."""
+        self._live[runner.id] = runner
+        self.spawn(self._guard(runner), name=f"execution:{runner.id}")
+
+    async def _guard(self, runner: Runner) -> None:
+        try:
+            await runner.run()
+        finally:
+            self._live.pop(runner.id, None)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOG.error("task %s broke", task.get_name(), exc_info=error)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.drain()
+        self.threads.shutdown(wait=False, cancel_futures=True)
+
+    async def drain(self) -> None:
+        """Let executions end within ``drain_s``, then let go of the rest: the next process ends or resumes them."""
+        if self._live:
+            waiting = [asyncio.ensure_future(runner.wait_ended()) for runner in self._live.values()]
+            _, late = await asyncio.wait(waiting, timeout=self._drain_s)
+            for waiter in late:
+                waiter.cancel()
+        for runner in list(self._live.values()):
+            runner.abort()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1.0)

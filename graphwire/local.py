@@ -1,0 +1,243 @@
+"""Run a graph in this process: in a script, a notebook, a test. No server, no database."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from graphwire.clock import SystemClock
+from graphwire.engine.attempt import Attempt
+from graphwire.engine.context import Context
+from graphwire.engine.ending import End
+from graphwire.engine.execution import Execution, Options
+from graphwire.engine.lanes import GRACE_S, Lanes
+from graphwire.engine.memory import MemoryStore
+from graphwire.engine.plan import Plan, compile_plan
+from graphwire.engine.ports import ExecutionEnd
+from graphwire.engine.runner import Runner, Start
+from graphwire.engine.supervisor import Supervisor
+from graphwire.events.encoding import Envelope, decode_line
+from graphwire.events.feed import Feed
+from graphwire.events.hub import Behind, Hub, Page
+from graphwire.events.hub import End as Ended
+from graphwire.events.types import EventData, Failure
+from graphwire.graphs.builder import Graph
+from graphwire.graphs.validation import check
+from graphwire.ids import new_execution_id
+from graphwire.nodes import builtin_registry
+from graphwire.types import ExecutionId, GraphId, Ordering, Outcome, TerminalStatus
+from graphwire.values import freeze, thaw
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a run ended.
+
+    Attributes:
+        state: The final state; for a run that did not complete, the merge of what there was.
+        error: The failure, for ``failed``.
+    """
+
+    status: TerminalStatus
+    outcome: Outcome | None
+    state: dict[str, Any]
+    error: Failure | None = None
+    steps: int = 0
+    errors: list[dict[str, Any]] = field(default_factory=list)
+
+
+def prepare(graph: Graph) -> Plan:
+    """Check a graph and make it ready to run any number of times.
+
+    Raises:
+        GraphInvalid: With every problem of the definition.
+    """
+    registry = builtin_registry()
+    check(graph.definition, registry, code=graph.code)
+    return compile_plan(graph.definition, registry, graph.code)
+
+
+async def run(
+    graph: Graph | Plan,
+    state: Mapping[str, Any] | None = None,
+    *,
+    seed: int | None = None,
+    ordering: Ordering = "as_finished",
+    on_event: Callable[[Envelope], None] | None = None,
+) -> Finished:
+    """Run a graph to its end and return how it ended. A failed run is returned, not raised.
+
+    Args:
+        graph: The graph, or what ``prepare`` made of it.
+        state: Replaces initial values of the graph, key by key.
+        seed: Of the nodes' random numbers; drawn if it is not given.
+        ordering: ``deterministic`` gives the same events in the same order for the same inputs.
+        on_event: Called with each event, in order. Without it no events are made, which is quicker.
+
+    Raises:
+        GraphInvalid: The definition has problems.
+        StateNotSerializable: The state is not JSON.
+
+    Cancelling it cancels the run.
+    """
+    plan = graph if isinstance(graph, Plan) else prepare(graph)
+    encoded = {key: freeze(value) for key, value in (state or {}).items()}
+    options = Options(seed=secrets.randbits(63) if seed is None else seed, in_order=ordering == "deterministic")
+    async with Supervisor(drain_s=0) as supervisor:
+        if on_event is None:
+            return await _Unobserved(plan, encoded, options, supervisor).run()
+        return await _observed(plan, Start(state=encoded, options=options), supervisor, on_event)
+
+
+def run_sync(graph: Graph | Plan, state: Mapping[str, Any] | None = None, **options: Any) -> Finished:
+    """As ``run``, for code without an event loop."""
+    return asyncio.run(run(graph, state, **options))
+
+
+async def _observed(plan: Plan, start: Start, supervisor: Supervisor, on_event: Callable[[Envelope], None]) -> Finished:
+    store = MemoryStore(defer=asyncio.get_running_loop().call_soon)
+    clock = SystemClock()
+    execution_id = new_execution_id(clock)
+    runner = Runner(
+        plan,
+        start,
+        id=execution_id,
+        store=store,
+        clock=clock,
+        spawn=supervisor.spawn,
+        threads=supervisor.threads,
+        hub=Hub(),
+    )
+    await runner.accept()
+    supervisor.submit(runner)
+    subscription = runner.hub.subscribe()
+    feed = Feed(subscription)
+    while True:
+        item = await feed.read()
+        match item:
+            case Page(items):
+                lines = [event.whole or event.line for event in items]
+            case Behind(after, upto):
+                events = await store.read_events(execution_id, after=after, upto=upto, limit=10_000, max_bytes=1 << 24)
+                subscription.advance(events[-1].seq)
+                lines = [event.whole or event.line for event in events]
+            case Ended():
+                break
+            case _:
+                continue
+        for line in lines:
+            on_event(decode_line(line))
+    end = store.end_of(execution_id)
+    assert end is not None
+    return _finished(end)
+
+
+def _finished(end: ExecutionEnd) -> Finished:
+    return Finished(
+        status=end.status,
+        outcome=end.outcome,
+        state=thaw(end.state),
+        error=None if end.error is None else msgspec.json.decode(end.error, type=Failure),
+        steps=end.steps,
+        errors=thaw(end.errors),
+    )
+
+
+class _Nothing:
+    """An emission that nobody hears."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
+class _Unobserved:
+    """An execution without a log. Fulfils ``lanes.Surroundings``."""
+
+    def __init__(self, plan: Plan, state: Mapping[str, bytes], options: Options, supervisor: Supervisor) -> None:
+        self._plan = plan
+        self._seed = options.seed
+        self._id = ExecutionId("local")
+        self._lanes = Lanes(
+            name="lane:local",
+            spawn=supervisor.spawn,
+            threads=supervisor.threads,
+            surroundings=self,
+            node_timeout_s=plan.node_timeout_s,
+            grace_s=GRACE_S,
+        )
+        self._execution = Execution(
+            plan,
+            state=state,
+            options=options,
+            clock=SystemClock(),
+            performer=self._lanes,
+            reporter=None,
+            recorder=None,
+            host=self,
+        )
+        self._lanes.execution = self._execution
+        self._over = asyncio.Event()
+        self._end: ExecutionEnd | None = None
+
+    async def run(self) -> Finished:
+        self._execution.start()
+        self._lanes.wake()
+        await self._over.wait()
+        assert self._end is not None
+        return _finished(self._end)
+
+    def before_end(self, end: End) -> None:
+        """See ``ending.Host``."""
+
+    def after_end(self, record: ExecutionEnd) -> None:
+        """See ``ending.Host``."""
+        self._end = record
+        self._over.set()
+
+    def context(self, attempt: Attempt, deadline: float | None) -> Context:
+        """See ``lanes.Surroundings``."""
+        return Context(
+            attempt,
+            _unheard,
+            execution_id=self._id,
+            graph_id=GraphId(self._plan.definition.id),
+            seed=self._seed,
+            deadline=deadline,
+        )
+
+    def hold(self, attempt: Attempt | None) -> Awaitable[None] | None:
+        """See ``lanes.Surroundings``: nothing is stored, so nothing waits."""
+        return None
+
+    def message(self, attempt: Attempt, value: Any) -> Awaitable[None]:
+        """See ``lanes.Surroundings``."""
+        freeze(value)
+        return _NOTHING
+
+    def warn(self, attempt: Attempt, problem: str, message: str, facts: Mapping[str, Any]) -> None:
+        """See ``lanes.Surroundings``."""
+        _LOG.warning("%s", message)
+
+    def flush(self) -> None:
+        """See ``lanes.Surroundings``."""
+
+    def moved(self, now_ns: int) -> None:
+        """See ``lanes.Surroundings``."""
+
+    def broke(self, error: Exception) -> None:
+        """See ``lanes.Surroundings``."""
+        _LOG.error("the engine broke", exc_info=error)
+        self._execution.abandon()
+
+
+_NOTHING = _Nothing()
+
+
+def _unheard(attempt: Attempt, event: EventData, size: int) -> Awaitable[None]:
+    return _NOTHING
