@@ -1,0 +1,28 @@
+"""Graphwire: run graphs, and watch and steer them while they run.
+
+The library. ``app`` is the service around it.
+"""
+
+from graphwire.engine.context import Context
+from graphwire.engine.results import Goto, Result
+from graphwire.errors import GraphwireError, InputError, NodeError
+from graphwire.graphs.builder import Graph
+from graphwire.graphs.definition import GraphDefinition
+from graphwire.local import Finished, prepare, run, run_sync
+from graphwire.values import DELETE
+
+__all__ = [
+    "DELETE",
+    "Context",
+    "Finished",
+    "Goto",
+    "Graph",
+    "GraphDefinition",
+    "GraphwireError",
+    "InputError",
+    "NodeError",
+    "Result",
+    "prepare",
+    "run",
+    "run_sync",
+]

@@ -13,9 +13,10 @@ from graphwire.clock import SystemClock
 from graphwire.engine.attempt import Attempt
 from graphwire.engine.context import Context
 from graphwire.engine.ending import End
-from graphwire.engine.execution import Execution, Options
+from graphwire.engine.execution import Execution
 from graphwire.engine.lanes import GRACE_S, Lanes
 from graphwire.engine.memory import MemoryStore
+from graphwire.engine.options import Options
 from graphwire.engine.plan import Plan, compile_plan
 from graphwire.engine.ports import ExecutionEnd
 from graphwire.engine.runner import Runner, Start

@@ -1,9 +1,9 @@
 """One try of one activation, and the scope that it belongs to: the records that an execution keeps."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Self
 
 from graphwire.engine.plan import NodePlan, Plan
 from graphwire.engine.scheduler import Activation, Scheduler
@@ -58,6 +58,11 @@ class Scope:
         self.attempts: set[Attempt] = set()
         self.failure: Failure | None = None
         self.result = b"null"
+
+    @classmethod
+    def open(cls, plan: Plan, entries: Sequence[int], name: str, start: State) -> Self:
+        """Return a scope that has not started, with a scheduler of its own."""
+        return cls(plan, Scheduler(plan.topology, plan.node_ids, plan.edge_ids, entries, name), name, start)
 
 
 class Attempt:

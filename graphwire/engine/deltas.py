@@ -6,13 +6,12 @@ import msgspec
 from msgspec import Raw, Struct
 
 from graphwire.engine.attempt import Attempt
-from graphwire.engine.ending import merged_state
-from graphwire.engine.merge import Side, merge
+from graphwire.engine.joining import join, shown_state
 from graphwire.engine.outbox import ExecutionOutbox
 from graphwire.engine.plan import Plan
 from graphwire.engine.reducers import Operations, Update
 from graphwire.engine.routing import Route
-from graphwire.engine.scheduler import Activation, Scheduler
+from graphwire.engine.scheduler import Scheduler
 from graphwire.engine.state import State
 from graphwire.events.hub import Hub
 from graphwire.values import DELETE, Deleted, Frozen
@@ -105,21 +104,12 @@ def restore(plan: Plan, start: State, entries: Sequence[int], deltas: Iterable[b
         folded: dict[str, Frozen] = {key: bytes(value) for key, value in delta.folded.items()}
         alone = scheduler.alone
         made = {key: _frozen(value) for key, value in delta.joined.items()}
-        state = _joined(plan, activation, made, alone=alone).commit(
-            update, activation.id, plan.reducers, alone=alone, folded=folded
-        )
+        state = activation.tokens[0].state
+        if len(activation.tokens) > 1:
+            state = join(plan, activation, alone=alone, folded=made)[0].state
+        state = state.commit(update, activation.id, plan.reducers, alone=alone, folded=folded)
         scheduler.complete(activation, delta.edges, state)
     return scheduler
-
-
-def _joined(plan: Plan, activation: Activation[State], folded: Mapping[str, Frozen], *, alone: bool) -> State:
-    tokens = activation.tokens
-    if len(tokens) == 1:
-        return tokens[0].state
-    node = plan.nodes[activation.node]
-    sides = [Side(token.state, plan.source_of(token.edge)) for token in tokens]
-    merged = merge(sides, write=f"{activation.id}/merge", policies=node.policies, reducers=plan.reducers, folded=folded)
-    return merged.state.collapsed() if alone else merged.state
 
 
 def _raws(values: Mapping[str, Frozen]) -> dict[str, Raw | None]:
@@ -141,4 +131,4 @@ def restored_state(
     """
     initial = State.initial({**plan.initial, **start})
     scheduler = restore(plan, initial, plan.entry_indexes(entry), deltas)
-    return merged_state(plan, scheduler, initial).state.to_json()
+    return shown_state(plan, scheduler, initial).state.to_json()

@@ -10,13 +10,11 @@ from msgspec import Raw
 
 from graphwire.clock import Clock
 from graphwire.engine.attempt import Attempt, Scope
-from graphwire.engine.merge import Conflict, Merged, Policies, Side, merge
-from graphwire.engine.plan import Plan
+from graphwire.engine.joining import final_state, shown_state
+from graphwire.engine.merge import Conflict
 from graphwire.engine.ports import ExecutionEnd
 from graphwire.engine.report import Reporter, conflict_event
-from graphwire.engine.scheduler import Scheduler
-from graphwire.engine.state import State
-from graphwire.errors import MergeConflict, NodeError, quoted
+from graphwire.errors import NodeError, quoted
 from graphwire.events import types
 from graphwire.events.types import Failure
 from graphwire.types import Outcome, TerminalStatus
@@ -109,7 +107,8 @@ class Endings:
         """Merge what is left where branches ended, and return the end that follows from it."""
         execution = self._execution
         try:
-            merged = _merged(execution.root)
+            root = execution.root
+            merged = final_state(root.plan, root.scheduler, root.start)
         except NodeError as error:
             return End("failed", failure=describe_end(error))
         if self._report is not None:
@@ -120,7 +119,7 @@ class Endings:
     def snapshot(self) -> Snapshot:
         """Return the merge of all live and ended states. Where it would fail, the last write stands."""
         root = self._execution.root
-        merged = merged_state(root.plan, root.scheduler, root.start)
+        merged = shown_state(root.plan, root.scheduler, root.start)
         return Snapshot(merged.state.to_json(), merged.conflicts)
 
     def written(self, scope: Scope) -> bytes:
@@ -130,7 +129,7 @@ class Endings:
             MergeConflict: Its branches wrote different values, and the policy is ``fail``.
             ReducerError: Their operations cannot be folded.
         """
-        state = _merged(scope).state
+        state = final_state(scope.plan, scope.scheduler, scope.start).state
         written = state.written_values(scope.plan.reducers)
         parts = [
             _ENCODER.encode(key) + b":" + (value if isinstance(value, bytes) else b"null")
@@ -207,24 +206,3 @@ def timeout(limit: str, limit_s: float) -> End:
     """Return the end of an execution whose time is up."""
     message = f"the execution took longer than {limit_s:g} s ({limit})"
     return End("failed", failure=Failure(code="timeout", type="Timeout", message=message), limit=(limit, limit_s))
-
-
-def _merged(scope: Scope) -> Merged:
-    return _merge(scope.plan, scope.scheduler, scope.start, scope.plan.policies, write="end")
-
-
-def merged_state(plan: Plan, scheduler: Scheduler[State], start: State) -> Merged:
-    """Return the merge of all live and ended states, for people to look at. Where it would fail, the last write stands.
-
-    Raises:
-        ReducerError: Operations that meet cannot be folded.
-    """
-    try:
-        return _merge(plan, scheduler, start, plan.policies, write="snapshot")
-    except MergeConflict:
-        return _merge(plan, scheduler, start, Policies({}, None, "last_write_wins"), write="snapshot")
-
-
-def _merge(plan: Plan, scheduler: Scheduler[State], start: State, policies: Policies, *, write: str) -> Merged:
-    sides = [Side(state, plan.nodes[node].id) for node, state in scheduler.states()] or [Side(start, "")]
-    return merge(sides, write=write, policies=policies, reducers=plan.reducers)

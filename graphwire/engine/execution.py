@@ -6,41 +6,39 @@ is ready. Everything that it decides is told to its reporter and recorded in its
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
 
 from graphwire.clock import Clock
 from graphwire.engine import routing
-from graphwire.engine.attempt import Attempt, Items, Outcome, Phase, Scope
+from graphwire.engine.attempt import Attempt, Outcome, Phase, Scope
 from graphwire.engine.deltas import Recorder
+from graphwire.engine.emissions import Emissions
 from graphwire.engine.ending import End, Endings, Host, Snapshot
-from graphwire.engine.merge import Side, merge
-from graphwire.engine.plan import ERRORS, EdgePlan, Plan
+from graphwire.engine.joining import join
+from graphwire.engine.merge import Conflict
+from graphwire.engine.openers import Openers
+from graphwire.engine.options import Options
+from graphwire.engine.plan import ERRORS, Plan
 from graphwire.engine.policies.failure import describe
-from graphwire.engine.report import Reporter, inner_failure, path_of
-from graphwire.engine.results import Goto, Result
+from graphwire.engine.report import Reporter, inner_failure
+from graphwire.engine.results import Goto, read_result
 from graphwire.engine.routing import Route
-from graphwire.engine.scheduler import Activation, Scheduler
+from graphwire.engine.scheduler import Activation
 from graphwire.engine.state import State
 from graphwire.errors import (
-    ExpressionFailed,
     GraphwireError,
-    InputError,
     NodeError,
-    RoutingError,
-    StateInvalid,
     StateTooLarge,
+    quoted,
 )
 from graphwire.events import types
 from graphwire.events.types import EventData, Failure
 from graphwire.graphs.behaviour import ForEach, Wait
 from graphwire.types import Status
-from graphwire.values import DELETE, Deleted, freeze, freeze_update, thaw
+from graphwire.values import Deleted, thaw
 
-MAX_HELD_BYTES = 4 * 1024 * 1024
-MAX_GLIMPSE = 64
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -55,24 +53,6 @@ class Performer(Protocol):
 
     def arm(self, attempt: Attempt) -> None:
         """An open attempt has a time limit from now on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How an execution runs, fixed at its start.
-
-    Attributes:
-        entry: Entry nodes by id; None for the definition's.
-        max_steps, max_parallelism, max_state_bytes, max_events_per_activation: None for the plan's.
-    """
-
-    seed: int = 0
-    entry: Sequence[str] | None = None
-    in_order: bool = False
-    max_steps: int | None = None
-    max_parallelism: int | None = None
-    max_state_bytes: int | None = None
-    max_events_per_activation: int | None = None
 
 
 class Execution:
@@ -112,24 +92,26 @@ class Execution:
         self._max_steps = options.max_steps or plan.max_steps
         self._max_parallelism = options.max_parallelism or plan.max_parallelism
         self._max_state_bytes = options.max_state_bytes or plan.max_state_bytes
-        self.max_events = options.max_events_per_activation or plan.max_events_per_activation
+        max_events = options.max_events_per_activation or plan.max_events_per_activation
         self._mono_ns = clock.mono_ns
-        self._performer = performer
+        self.performer = performer
         self._report = reporter
         self._recorder = recorder
         self._order: deque[Attempt] | None = deque() if options.in_order else None
         self._advancing = False
         self._dispatched: deque[Attempt] = deque()
         self._endings = Endings(self, clock, reporter, host)
+        self._openers = Openers(self, self._endings, reporter)
+        self._emissions = Emissions(reporter, self._order, max_events)
         initial = {**plan.initial, **state}
-        self.root = _scope(plan, plan.entry_indexes(options.entry), "", State.initial(initial))
+        self.root = Scope.open(plan, plan.entry_indexes(options.entry), "", State.initial(initial))
 
     # --- dispatch -------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Put the entry nodes' activations in the ready order. Called once."""
         self._endings.begin()
-        self._add(self.root, self.root.scheduler.start(self.root.start))
+        self.add(self.root, self.root.scheduler.start(self.root.start))
         self._advance_in_order()
         self._settle()
 
@@ -173,7 +155,7 @@ class Execution:
             if not order or self.status != "running":
                 break
             head = order[0]
-            self._release_held(head)
+            self._emissions.release(head)
             if head.outcome is None:
                 break
             order.popleft()
@@ -183,7 +165,8 @@ class Execution:
             self._commit(head, outcome)
         self._advancing = False
 
-    def _add(self, scope: Scope, activations: Sequence[Activation[State]]) -> None:
+    def add(self, scope: Scope, activations: Sequence[Activation[State]]) -> None:
+        """Put activations at the end of the ready order."""
         for activation in activations:
             self.ready.append(Attempt(scope, activation))
 
@@ -196,12 +179,11 @@ class Execution:
         activation = attempt.activation
         if scope is self.root:
             self.visited[attempt.node.index] = activation.pass_number
-        conflicts: Sequence[Any] = ()
+        conflicts: Sequence[Conflict] = ()
         refused: NodeError | None = None
-        tokens = activation.tokens
-        if len(tokens) > 1:
+        if len(activation.tokens) > 1:
             try:
-                conflicts = self._join(attempt, tokens)
+                conflicts = self._join(attempt)
             except NodeError as error:
                 refused = error
         attempt.started_ns = self._mono_ns()
@@ -216,7 +198,7 @@ class Execution:
             return False
         behaviour = attempt.node.behaviour
         if isinstance(behaviour, ForEach):
-            self._open(attempt, behaviour)
+            self._openers.open(attempt, behaviour)
             return False
         if isinstance(behaviour, Wait):
             self._sleep(attempt, behaviour)
@@ -228,23 +210,19 @@ class Execution:
     def _count_step(self, scope: Scope, attempt: Attempt) -> bool:
         counts = scope if scope.opener is not None else self
         if counts.steps >= self._max_steps:
-            self._scope_fails(scope, self._endings.too_many_steps(attempt, self._max_steps))
+            self.fail_scope(scope, self._endings.too_many_steps(attempt, self._max_steps))
             return False
         counts.steps += 1
         return True
 
-    def _join(self, attempt: Attempt, tokens: Sequence[Any]) -> Sequence[Any]:
-        plan = attempt.scope.plan
-        sides = [Side(token.state, plan.source_of(token.edge)) for token in tokens]
-        merged = merge(
-            sides, write=f"{attempt.activation.id}/merge", policies=attempt.node.policies, reducers=plan.reducers
-        )
-        attempt.folded = merged.folded or None
-        attempt.state = merged.state.collapsed() if attempt.scope.scheduler.alone else merged.state
+    def _join(self, attempt: Attempt) -> Sequence[Conflict]:
+        scope = attempt.scope
+        merged, refused = join(scope.plan, attempt.activation, alone=scope.scheduler.alone)
+        attempt.state, attempt.folded = merged.state, merged.folded or None
+        if refused is not None:
+            raise refused
         if attempt.state.size > self._max_state_bytes:
-            raise StateTooLarge(
-                f"the merged state has {attempt.state.size:,} bytes; the limit is {self._max_state_bytes:,}"
-            )
+            raise _too_large({}, attempt.state.size, self._max_state_bytes)
         return merged.conflicts
 
     def _sleep(self, attempt: Attempt, behaviour: Wait) -> None:
@@ -254,7 +232,7 @@ class Execution:
         except NodeError as error:
             self.finish(attempt, Outcome(error=error))
             return
-        self._performer.sleep(attempt, seconds)
+        self.performer.sleep(attempt, seconds)
 
     # --- the end of an attempt ------------------------------------------------------------------------------------
 
@@ -284,7 +262,7 @@ class Execution:
 
     def _commit(self, attempt: Attempt, outcome: Outcome) -> None:
         if outcome.error is not None:
-            self._fail(attempt, outcome.error)
+            self.fail(attempt, outcome.error)
             return
         node = attempt.node
         value, goto = outcome.value, None
@@ -292,16 +270,17 @@ class Execution:
             if value is None:
                 update, result = None, b"null"
             else:
-                update, result, goto = _frozen(node.output, node.has_output, value)
+                update, result, goto = read_result(node.output, node.has_output, value)
         except GraphwireError as error:
-            self._fail(attempt, error)
+            self.fail(attempt, error)
             return
-        self._succeed(attempt, update, result, goto)
+        self.succeed(attempt, update, result, goto)
 
-    def _succeed(
+    def succeed(
         self, attempt: Attempt, update: Mapping[str, bytes | Deleted] | None, result: bytes, goto: Goto | None
     ) -> None:
-        scope, node = attempt.scope, attempt.node
+        """Commit an attempt that gave a result, or fail it if it cannot be routed."""
+        scope, node, report = attempt.scope, attempt.node, self._report
         scheduler = scope.scheduler
         alone = scheduler.alone
         state = attempt.state
@@ -309,7 +288,7 @@ class Execution:
             if update:
                 state = state.commit(update, attempt.activation.id, scope.plan.reducers, alone=alone)
                 if state.size > self._max_state_bytes:
-                    raise self._too_large(update, state.size)
+                    raise _too_large(update, state.size, self._max_state_bytes)
             elif alone:
                 state = state.collapsed()
             if goto is None and node.plain_route is not None:
@@ -317,22 +296,21 @@ class Execution:
                 route = Route(fired, ids)
             else:
                 roots = {"state": state.view(), "result": thaw(result) if node.reads_result else None, "error": None}
-                route = routing.after_success(node, roots, goto, self._observer(attempt))
+                route = routing.after_success(node, roots, goto, None if report is None else report.observer(attempt))
         except NodeError as error:
-            self._fail(attempt, error)
+            self.fail(attempt, error)
             return
         now = self._mono_ns()
         duration = (now - attempt.started_ns) // 1000 / 1000
         attempt.phase = Phase.CLOSED
         scope.attempts.discard(attempt)
-        report = self._report
         if self._recorder is not None:
             self._recorder.begin()
         if report is not None:
-            self._tell_dropped(attempt)
+            self._emissions.close(attempt)
             report.completed(attempt, duration, route, result)
             if not route.fired and node.plain_route is None and goto is None:
-                self._tell_no_route(attempt, state)
+                report.no_route(attempt, state)
         self._endings.timed(attempt, duration)
         self._place(attempt, route, state, update, result)
 
@@ -355,13 +333,14 @@ class Execution:
             scope.result = result
         activations = scope.scheduler.complete(attempt.activation, route.fired, state)
         if activations:
-            self._add(scope, activations)
+            self.add(scope, activations)
         elif scope.opener is not None and scope.scheduler.is_quiescent:
-            self._item_done(scope)
+            self._openers.item_done(scope)
 
     # --- failure --------------------------------------------------------------------------------------------------
 
-    def _fail(self, attempt: Attempt, error: BaseException | Failure) -> None:
+    def fail(self, attempt: Attempt, error: BaseException | Failure) -> None:
+        """Commit a failed attempt: its error edges, else the node's policy, say how it goes on."""
         if isinstance(error, Failure):
             failure = error
         else:
@@ -373,13 +352,8 @@ class Execution:
         state = attempt.state.commit(written, attempt.activation.id, scope.plan.reducers, alone=scope.scheduler.alone)
         roots: dict[str, Any] = {"state": state.view(), "result": None, "error": thaw(_ENCODER.encode(failure))}
         report = self._report
-
-        def complain(edge: EdgePlan, broken: ExpressionFailed) -> None:
-            if report is not None:
-                facts = {"edge": edge.id, "expression": edge.when.text if edge.when else ""}
-                report.diagnostic(attempt, broken.code, "warning", broken.detail, facts)
-
-        observe = self._observer(attempt)
+        observe = None if report is None else report.observer(attempt)
+        complain = routing.ignore if report is None else report.complainer(attempt)
         route = routing.after_failure(node, roots, observe, complain)
         policy = node.on_error if route is None else None
         if policy == "continue":
@@ -389,7 +363,7 @@ class Execution:
         if self._recorder is not None:
             self._recorder.begin()
         if report is not None:
-            self._tell_dropped(attempt)
+            self._emissions.close(attempt)
             duration = (self._mono_ns() - attempt.started_ns) // 1000 / 1000
             report.failed(attempt, duration, failure, route.ids if route is not None else [])
             if policy == "skip":
@@ -399,135 +373,21 @@ class Execution:
                 scope.scheduler.complete(attempt.activation, (), state)  # its errors belong to the final state
                 if self._recorder is not None:
                     self._recorder.commit(attempt, routing.NOWHERE, written, state, b"null")
-            self._scope_fails(scope, failure)
+            self.fail_scope(scope, failure)
             return
         if policy is not None:
             self.partial = True
         self._place(attempt, route, state, written, b"null")
 
-    def _scope_fails(self, scope: Scope, failure: Failure) -> None:
+    def fail_scope(self, scope: Scope, failure: Failure) -> None:
+        """End a scope with an error: the root's is the execution's, an item's its opener's."""
         if scope.opener is None:
             self.stop(End("failed", failure=failure))
             return
         if scope.failure is None:
             scope.failure = inner_failure(failure, scope)
-            self._clear(scope, "a node of its scope failed")
-        self._scope_closed(scope)
-
-    # --- child scopes ---------------------------------------------------------------------------------------------
-
-    def _open(self, attempt: Attempt, behaviour: ForEach) -> None:
-        attempt.phase = Phase.OPEN
-        try:
-            values = behaviour.items.evaluate({"state": attempt.state.view()})
-            if not isinstance(values, list):
-                raise InputError(f"items is {_kind(values)}, not a list")
-        except NodeError as error:
-            refused = error if isinstance(error, InputError) else InputError(f"items: {error.detail}")
-            self.finish(attempt, Outcome(error=refused))
-            return
-        if self._order is not None:
-            self._order.remove(attempt)
-        attempt.items = Items(values)
-        self._performer.arm(attempt)
-        if values:
-            self._open_more(attempt)
-        else:
-            self._items_done(attempt)
-
-    def _open_more(self, opener: Attempt) -> None:
-        items, behaviour, plan = opener.items, opener.node.behaviour, opener.node.body
-        assert items is not None
-        assert plan is not None
-        assert isinstance(behaviour, ForEach)
-        while items.following < len(items.values) and len(items.scopes) < behaviour.max_parallelism:
-            index = items.following
-            items.following += 1
-            extra = {behaviour.item: freeze(items.values[index]), behaviour.index: b"%d" % index}
-            name = f"{opener.activation.id}/{opener.number}/{index}"
-            scope = _scope(plan, plan.entries, name, opener.state.child({**plan.initial, **extra}))
-            scope.opener, scope.index, scope.path = opener, index, path_of(opener, index)
-            items.scopes.add(scope)
-            self._add(scope, scope.scheduler.start(scope.start))
-
-    def _item_done(self, scope: Scope) -> None:
-        """An item's scope is quiescent: keep its result and open the next."""
-        opener = scope.opener
-        assert opener is not None
-        assert isinstance(opener.node.behaviour, ForEach)
-        try:
-            result = scope.result if opener.node.behaviour.single else self._endings.written(scope)
-        except NodeError as error:
-            self._scope_fails(
-                scope, describe(error, node=opener.node.id, activation=opener.activation.id, attempt=opener.number)
-            )
-            return
-        self._item_closed(scope, result)
-
-    def _scope_closed(self, scope: Scope) -> None:
-        """A failed scope: once nothing of it runs any more, its item is over."""
-        opener = scope.opener
-        if scope.attempts or opener is None or opener.items is None or scope not in opener.items.scopes:
-            return
-        assert scope.failure is not None
-        assert isinstance(opener.node.behaviour, ForEach)
-        if opener.items.failure is None and not opener.node.behaviour.collect:
-            self._opener_fails(opener, scope.failure)
-        self._item_closed(scope, _ENCODER.encode(scope.failure))
-
-    def _item_closed(self, scope: Scope, result: bytes) -> None:
-        opener = scope.opener
-        assert opener is not None
-        items = opener.items
-        assert items is not None
-        items.scopes.discard(scope)
-        if opener.phase is Phase.CLOSED:
-            return
-        if items.failure is not None:
-            if not items.scopes:
-                self._opener_ends(opener, items.failure)
-            return
-        items.results[scope.index] = result
-        items.done += 1
-        total = len(items.values)
-        if self._report is not None and (items.done % max(1, total // 20) == 0 or items.done == total):
-            self._report.node(opener, types.NodeProgress(completed=items.done, total=total))
-        if items.done == total:
-            self._items_done(opener)
-        elif not items.failure:
-            self._open_more(opener)
-
-    def _items_done(self, opener: Attempt) -> None:
-        assert opener.items is not None
-        result = b"[" + b",".join(opener.items.results) + b"]"
-        self._succeed(opener, {opener.node.output: result}, result, None)
-
-    def _opener_fails(self, opener: Attempt, failure: Failure) -> None:
-        """Fail an open attempt: its scopes are ended first."""
-        items = opener.items
-        assert items is not None
-        if items.failure is not None:
-            return
-        items.failure = failure
-        for scope in list(items.scopes):
-            if scope.failure is None:
-                scope.failure = failure
-                self._clear(scope, "another item failed")
-                self._scope_closed(scope)
-        if not items.scopes and opener.phase is Phase.OPEN:
-            self._opener_ends(opener, failure)
-
-    def _opener_ends(self, opener: Attempt, failure: Failure) -> None:
-        own = Failure(
-            code=failure.code,
-            type=failure.type,
-            message=failure.message,
-            node=opener.node.id,
-            activation=opener.activation.id,
-            attempt=opener.number,
-            path=failure.path,
-        )
-        self._fail(opener, own)
+            self.clear(scope, "a node of its scope failed")
+        self._openers.scope_closed(scope)
 
     # --- ending from outside --------------------------------------------------------------------------------------
 
@@ -539,7 +399,7 @@ class Execution:
         self.end = end
         self._dispatched.clear()
         self.ready.clear()
-        self._clear(self.root, end.because)
+        self.clear(self.root, end.because)
         self._settle()
 
     def abandon(self) -> None:
@@ -561,16 +421,25 @@ class Execution:
         """An attempt's time is up: an open one fails, a sleeping one too; a running one is for the runner to end."""
         if attempt.phase is Phase.OPEN:
             failure = describe(error, node=attempt.node.id, activation=attempt.activation.id, attempt=attempt.number)
-            self._opener_fails(attempt, failure)
+            self._openers.fail(attempt, failure)
             self._settle()
         elif attempt.phase is Phase.SLEEPING and attempt.outcome is None:
             self.finish(attempt, Outcome(error=error))
+
+    def leave_order(self, attempt: Attempt) -> None:
+        """An attempt that opened scopes keeps no place in the order: its result comes directly after theirs."""
+        if self._order is not None:
+            self._order.remove(attempt)
+
+    def emit(self, attempt: Attempt, event: EventData, size: int = 0) -> None:
+        """Take what a node emits."""
+        self._emissions.emit(attempt, event, size)
 
     def snapshot(self) -> Snapshot:
         """Return the merge of all live and ended states, as of now."""
         return self._endings.snapshot()
 
-    def _clear(self, scope: Scope, reason: str) -> None:
+    def clear(self, scope: Scope, reason: str) -> None:
         """End all that is active in a scope and below it."""
         inner = set(self._below(scope))
         if scope is not self.root:
@@ -580,7 +449,7 @@ class Execution:
             for attempt in list(below.attempts):
                 attempt.reason = attempt.reason or reason
                 if attempt.phase is Phase.RUNNING and attempt.outcome is None:
-                    self._performer.interrupt(attempt)
+                    self.performer.interrupt(attempt)
                     continue
                 if attempt.phase is Phase.RUNNING:
                     self.running -= 1
@@ -601,13 +470,12 @@ class Execution:
         if self._order is not None and attempt in self._order:
             self._order.remove(attempt)
         if self._report is not None:
-            self._release_held(attempt)
-            self._tell_dropped(attempt)
+            self._emissions.close(attempt)
             duration = (self._mono_ns() - attempt.started_ns) // 1000 / 1000
             self._report.cancelled(attempt, duration, reason)
         if settle:
             if scope.failure is not None:
-                self._scope_closed(scope)
+                self._openers.scope_closed(scope)
             self._settle()
 
     def _settle(self) -> None:
@@ -620,105 +488,13 @@ class Execution:
         if self.status == "stopping" and self.running == 0 and self.end is not None and not self.end.is_told:
             self.status = self._endings.tell(self.end)
 
-    # --- what nodes emit ------------------------------------------------------------------------------------------
 
-    def emit(self, attempt: Attempt, event: EventData, size: int = 0) -> bool:
-        """Publish what a node emits, or hold it until its turn; False if it was dropped at a bound."""
-        if attempt.phase is not Phase.RUNNING or attempt.outcome is not None or self._report is None:
-            return False
-        attempt.emitted += 1
-        if attempt.emitted > self.max_events:
-            attempt.dropped += 1
-            return False
-        if self._order is not None and self._order[0] is not attempt:
-            return self._hold(attempt, event, size)
-        self._report.node(attempt, event)
-        return True
-
-    def _hold(self, attempt: Attempt, event: EventData, size: int) -> bool:
-        if attempt.held is None:
-            attempt.held = deque()
-        if attempt.held_bytes + size > MAX_HELD_BYTES:
-            attempt.dropped += 1
-            return False
-        attempt.held.append(event)
-        attempt.held_bytes += size
-        return True
-
-    def _release_held(self, attempt: Attempt) -> None:
-        if attempt.held and self._report is not None:
-            for event in attempt.held:
-                self._report.node(attempt, event)
-            attempt.held, attempt.held_bytes = None, 0
-
-    def _tell_dropped(self, attempt: Attempt) -> None:
-        if attempt.dropped and self._report is not None:
-            self._report.node(attempt, types.EventsDropped(count=attempt.dropped))
-
-    def _tell_no_route(self, attempt: Attempt, state: State) -> None:
-        assert self._report is not None
-        conditions = [edge for edge in attempt.node.edges if edge.when is not None and edge.on == "success"]
-        if conditions:
-            names = sorted({key for edge in conditions if edge.when is not None for key in edge.when.keys or ()})
-            looked_at = {name: _glimpse(state.get(name)) for name in names}
-            facts = {"edges": [edge.id for edge in conditions], "values": looked_at}
-            message = "No edge's condition holds and there is no else edge: the branch ends here."
-            self._report.diagnostic(attempt, "no_route", "warning", message, facts)
-
-    def _observer(self, attempt: Attempt) -> routing.Observe | None:
-        report = self._report
-        if report is None or not report.full:
-            return None
-        return lambda edge, value: report.evaluated(attempt, edge, value)
-
-    def _too_large(self, update: Mapping[str, bytes | Deleted], size: int) -> StateTooLarge:
-        largest = max(update, key=lambda key: len(value) if isinstance(value := update[key], bytes) else 0)
-        return StateTooLarge(
-            f"the state would have {size:,} bytes with {largest!r}; the limit is {self._max_state_bytes:,} "
-            "(limits.max_state_bytes)",
-            key=largest,
-            bytes=size,
-        )
-
-
-def _scope(plan: Plan, entries: Sequence[int], name: str, state: State) -> Scope:
-    scheduler: Scheduler[State] = Scheduler(plan.topology, plan.node_ids, plan.edge_ids, entries, name)
-    return Scope(plan, scheduler, name, state)
-
-
-def _frozen(key: str, has_output: bool, value: Any) -> tuple[Mapping[str, bytes | Deleted] | None, bytes, Goto | None]:
-    """Return what a result writes, the result as JSON, and where it goes."""
-    goto: Goto | None = None
-    if isinstance(value, Goto):
-        goto, value = value, value.update
-        if value is not None and not isinstance(value, Mapping):
-            raise RoutingError(f"the update of a Goto is {_kind(value)}, not a mapping")
-    if isinstance(value, Result):
-        value = value.value
-    if value is None:
-        return None, b"null", goto
-    update: Mapping[str, bytes | Deleted]
-    if isinstance(value, Mapping) and not has_output:
-        update = freeze_update(value)
-        parts = [freeze(name) + b":" + (b"null" if item is DELETE else item) for name, item in update.items()]
-        result = b"{" + b",".join(parts) + b"}"
-    elif value is DELETE:
-        update, result = {key: DELETE}, b"null"
-    else:
-        result = freeze(value)
-        update = {key: result}
-    if ERRORS in update:
-        raise StateInvalid("the key 'errors' is reserved: only the engine writes it")
-    return update, result, goto
-
-
-def _kind(value: object) -> str:
-    kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
-    return kinds.get(type(value), "a number" if isinstance(value, (int, float)) else type(value).__name__)
-
-
-def _glimpse(value: bytes | None) -> str:
-    if value is None:
-        return "absent"
-    text = value.decode()
-    return text if len(text) <= MAX_GLIMPSE else text[:MAX_GLIMPSE] + "…"
+def _too_large(update: Mapping[str, bytes | Deleted], size: int, limit: int) -> StateTooLarge:
+    sizes = {key: len(value) for key, value in update.items() if isinstance(value, bytes)}
+    largest = max(sizes, key=sizes.__getitem__, default="")
+    cause = f" with {quoted(largest)}" if largest else ""
+    return StateTooLarge(
+        f"the state would have {size:,} bytes{cause}; the limit is {limit:,} (limits.max_state_bytes)",
+        key=largest,
+        bytes=size,
+    )

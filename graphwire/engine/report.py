@@ -9,13 +9,16 @@ from graphwire.engine.attempt import Attempt, Scope
 from graphwire.engine.merge import Conflict
 from graphwire.engine.outbox import ExecutionOutbox
 from graphwire.engine.plan import EdgePlan
-from graphwire.engine.routing import Route
+from graphwire.engine.routing import Complain, Observe, Route
+from graphwire.engine.state import State
+from graphwire.errors import ExpressionFailed
 from graphwire.events import types
 from graphwire.events.log import EventLog
 from graphwire.events.types import EventData, Failure
 from graphwire.types import NodeId, TerminalStatus
 from graphwire.values import freeze
 
+MAX_GLIMPSE = 64
 NULL = Raw(b"null")
 Severity = Literal["info", "warning", "error"]
 
@@ -92,7 +95,30 @@ class Reporter:
             self.node(attempt, types.DataFlow(edge=edge.id, bytes=size))
         self.node(attempt, types.NodeExited(next=[plan.nodes[edge.target].id for edge in edges]))
 
-    def evaluated(self, attempt: Attempt, edge: EdgePlan, value: bool) -> None:
+    def observer(self, attempt: Attempt) -> Observe | None:
+        """Return who is told of evaluated conditions: somebody with ``detail: full`` only."""
+        return (lambda edge, value: self._evaluated(attempt, edge, value)) if self.full else None
+
+    def complainer(self, attempt: Attempt) -> Complain:
+        """Return who is told of expressions that fail while a failure is handled."""
+
+        def complain(edge: EdgePlan, failure: ExpressionFailed) -> None:
+            facts = {"edge": edge.id, "expression": edge.when.text if edge.when else ""}
+            self.diagnostic(attempt, failure.code, "warning", failure.detail, facts)
+
+        return complain
+
+    def no_route(self, attempt: Attempt, state: State) -> None:
+        """No edge fired though there are some: name the conditions and the values that they looked at."""
+        conditions = [edge for edge in attempt.node.edges if edge.when is not None and edge.on == "success"]
+        if conditions:
+            names = sorted({key for edge in conditions if edge.when is not None for key in edge.when.keys or ()})
+            values = {name: _glimpse(state.get(name)) for name in names}
+            facts = {"edges": [edge.id for edge in conditions], "values": values}
+            message = "No edge's condition holds and there is no else edge: the branch ends here."
+            self.diagnostic(attempt, "no_route", "warning", message, facts)
+
+    def _evaluated(self, attempt: Attempt, edge: EdgePlan, value: bool) -> None:
         """``detail: full``: a condition was evaluated."""
         text = edge.when.text if edge.when is not None else ""
         self.node(attempt, types.ConditionEvaluated(edge=edge.id, expression=text, value=value))
@@ -142,3 +168,10 @@ def inner_failure(failure: Failure, scope: Scope) -> Failure:
         attempt=failure.attempt,
         path=scope.path,
     )
+
+
+def _glimpse(value: bytes | None) -> str:
+    if value is None:
+        return "absent"
+    text = value.decode()
+    return text if len(text) <= MAX_GLIMPSE else text[:MAX_GLIMPSE] + "…"

@@ -4,6 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from graphwire.engine.plan import ERRORS
+from graphwire.errors import RoutingError, StateInvalid
+from graphwire.values import DELETE, Deleted, freeze, freeze_update
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -30,3 +34,48 @@ class Goto:
     def names(self) -> tuple[str, ...]:
         """The targets as a tuple."""
         return (self.targets,) if isinstance(self.targets, str) else tuple(self.targets)
+
+
+def read_result(
+    key: str, has_output: bool, value: Any
+) -> tuple[Mapping[str, bytes | Deleted] | None, bytes, Goto | None]:
+    """Return what a node's return value writes, the result as JSON (what is deleted shows as null), and where it goes.
+
+    Args:
+        key: Takes what is no mapping; with ``has_output`` a mapping too.
+
+    Raises:
+        StateNotSerializable: Some of it is not JSON.
+        StateInvalid: It writes a reserved key.
+        RoutingError: A ``Goto`` has an update that is no mapping.
+    """
+    goto: Goto | None = None
+    if isinstance(value, Goto):
+        goto, value = value, value.update
+        if value is not None and not isinstance(value, Mapping):
+            raise RoutingError(f"the update of a Goto is {kind_of(value)}, not a mapping")
+    if isinstance(value, Result):
+        value = value.value
+    if value is None:
+        return None, b"null", goto
+    update: Mapping[str, bytes | Deleted]
+    if isinstance(value, Mapping) and not has_output:
+        update = freeze_update(value)
+        members = [
+            freeze(name) + b":" + (item if isinstance(item, bytes) else b"null") for name, item in update.items()
+        ]
+        result = b"{" + b",".join(members) + b"}"
+    elif value is DELETE:
+        update, result = {key: DELETE}, b"null"
+    else:
+        result = freeze(value)
+        update = {key: result}
+    if ERRORS in update:
+        raise StateInvalid('the key "errors" is reserved: only the engine writes it')
+    return update, result, goto
+
+
+def kind_of(value: object) -> str:
+    """Return what a value is, in the words of JSON."""
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)

@@ -58,6 +58,10 @@ def after_skip(node: NodePlan, roots: Mapping[str, Any], observe: Observe | None
     return _route(_always(node, roots, observe, complain))
 
 
+def ignore(edge: EdgePlan, failure: ExpressionFailed) -> None:
+    """Complain to nobody."""
+
+
 def _always(
     node: NodePlan, roots: Mapping[str, Any], observe: Observe | None, complain: Complain | None
 ) -> list[EdgePlan]:

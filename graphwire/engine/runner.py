@@ -19,8 +19,9 @@ from graphwire.engine.attempt import Attempt, Phase
 from graphwire.engine.context import EMPTY, Context
 from graphwire.engine.deltas import Recorder
 from graphwire.engine.ending import End, Snapshot, timeout
-from graphwire.engine.execution import Execution, Options
+from graphwire.engine.execution import Execution
 from graphwire.engine.lanes import GRACE_S, Lanes, Spawn
+from graphwire.engine.options import Options
 from graphwire.engine.outbox import ExecutionOutbox
 from graphwire.engine.plan import Plan
 from graphwire.engine.ports import ExecutionEnd, ExecutionRecord, ExecutionStore

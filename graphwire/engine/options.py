@@ -1,0 +1,22 @@
+"""How one execution runs, fixed at its start."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How an execution runs, fixed at its start.
+
+    Attributes:
+        entry: Entry nodes by id; None for the definition's.
+        max_steps, max_parallelism, max_state_bytes, max_events_per_activation: None for the plan's.
+    """
+
+    seed: int = 0
+    entry: Sequence[str] | None = None
+    in_order: bool = False
+    max_steps: int | None = None
+    max_parallelism: int | None = None
+    max_state_bytes: int | None = None
+    max_events_per_activation: int | None = None
