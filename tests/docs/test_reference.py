@@ -10,9 +10,12 @@ import msgspec
 import pytest
 
 from app.api import problems
+from graphwire.engine.reducers import BUILTINS
 from graphwire.errors import GraphwireError, NodeError
 from graphwire.events.notices import Notice, NoticeData
 from graphwire.events.types import Event, EventData
+from graphwire.graphs.expression_functions import FUNCTIONS, METHODS
+from graphwire.nodes import builtin_registry
 from tests.docs import settings_page
 from tests.docs.tables import REFERENCE, names, rows
 
@@ -67,6 +70,38 @@ def test_every_code_of_a_failed_attempt_is_listed() -> None:
     listed = {row["code"] for row in rows("wire.md", "code", "meaning")}
 
     assert listed == codes_of_failed_attempts() | CODES_WITHOUT_A_CLASS
+
+
+def test_table_of_node_types_is_what_is_registered() -> None:
+    registry = builtin_registry()
+    registered = {name: set(registry.get(name).config.model_fields) for name in registry.names()}  # type: ignore[union-attr]  # it names what it has
+
+    listed = {
+        row["type"]: set(re.findall(r"(?:^|, )(\w+)(?= \(|,|$)", row["config"]))
+        for row in rows("semantics.md", "type", "config", "what it does")
+    }
+
+    assert listed == registered
+
+
+def test_table_of_reducers_is_what_there_is() -> None:
+    listed = {
+        name
+        for row in rows("semantics.md", "reducer", "what a write makes of the key")
+        for name in names(row["reducer"])
+    }
+
+    assert listed == set(BUILTINS)
+
+
+def test_every_function_of_expressions_is_listed() -> None:
+    text = (REFERENCE / "semantics.md").read_text(encoding="utf-8")
+    lists = re.findall(r"the (?:functions|text methods) `([a-z ]+)`", text)
+
+    assert [set(names.split()) for names in lists] == [
+        {"has", *FUNCTIONS},
+        set(METHODS),
+    ]  # `has` is a form: it does not evaluate its argument
 
 
 def test_page_of_settings_is_what_the_settings_say() -> None:
