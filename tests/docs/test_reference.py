@@ -10,6 +10,8 @@ import msgspec
 import pytest
 
 from app.api import problems
+from app.main import create_app
+from app.settings import Settings
 from graphwire.engine.reducers import BUILTINS
 from graphwire.errors import GraphwireError, NodeError
 from graphwire.events.notices import Notice, NoticeData
@@ -21,6 +23,7 @@ from tests.docs.tables import REFERENCE, names, rows
 
 DOCS = REFERENCE.parent
 KINDS: tuple[type[EventData] | type[NoticeData], ...] = (*get_args(Event), *get_args(Notice))
+OUTSIDE_THE_API = {"GET /", "GET /docs", "GET /openapi.json"}
 CODES_WITHOUT_A_CLASS = {"interrupted", "max_steps_exceeded"}
 
 
@@ -55,6 +58,20 @@ def test_no_two_events_share_a_code() -> None:
 
 def test_union_of_events_leaves_no_event_class_out() -> None:
     assert set(get_args(Event)) == set(EventData.__subclasses__())
+
+
+def test_table_of_routes_is_what_the_service_offers() -> None:
+    paths = create_app(Settings()).openapi()["paths"]
+    offered = {f"{method.upper()} {path}" for path, operations in paths.items() for method in operations}
+
+    cells = " ".join(row["route"] for row in rows("wire.md", "route", "what it does"))
+    listed = {re.sub(r"\?.*", "", route) for route in re.findall(r"(?:GET|POST|PUT|DELETE) [^ ,]+", cells)}
+
+    assert {_shape(route) for route in listed - OUTSIDE_THE_API} == {_shape(route) for route in offered}
+
+
+def _shape(route: str) -> str:
+    return re.sub(r"\{\w+\}", "{}", route)
 
 
 def test_every_problem_code_is_listed_with_its_status() -> None:
