@@ -55,10 +55,13 @@ def _read(path: Path, root: Path, max_bytes: int) -> FolderFile:
     if not target.is_relative_to(root):
         raise _Refused("path_not_allowed", "the link leads out of the folder")
     opened = os.open(target, _FLAGS)
-    with os.fdopen(opened, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(opened).st_mode):
             raise _Refused("path_not_allowed", "this is no regular file")
-        data = file.read(max_bytes + 1)
+        with os.fdopen(opened, "rb", closefd=False) as file:
+            data = file.read(max_bytes + 1)
+    finally:
+        os.close(opened)
     if len(data) > max_bytes:
         raise _Refused("file_too_large", f"more than {max_bytes:,} bytes")
     return FolderFile(path, data)

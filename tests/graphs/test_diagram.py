@@ -1,0 +1,128 @@
+"""Diagrams, and names that try to be more than text in them."""
+
+import json
+import re
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphwire.graphs.diagram import to_dot, to_mermaid
+from tests.graphs.samples import make_graph
+
+HOSTILE = [
+    '"] --> x["',
+    "<script>alert(1)</script>",
+    "`markdown` **bold** [link](javascript:x)",
+    'end"; click n0 "javascript:alert(1)',
+    "%% comment %%{init: {}}%%",
+    '\\" ]; evil -> b; //',
+    "\\N \\G \\l",
+    "<<b>html</b>>",
+    "&lt;b&gt; &#35;",
+    "#quot; #35;",
+    "line\nbreak\r\n  n9 --> n0",
+    "subgraph x",
+    "\u202e\u200b\x00",
+    "{{7*7}} ${x} %s",
+]
+MERMAID_STRING = r'"[^"\n`<>\\]*"'
+MERMAID_LINE = re.compile(
+    rf"flowchart TD|  n\d+(\(\[{MERMAID_STRING}\]\)|\[{MERMAID_STRING}\])"
+    rf"|  n\d+ (-->|-\.->|==>)(\|{MERMAID_STRING}\|)? n\d+"
+)
+DOT_STRING = r'"(?:[^"\\\n]|\\\\|\\")*"'
+DOT_LINE = re.compile(
+    rf'digraph {DOT_STRING} \{{|  node \[shape=box\];|  n\d+ \[label={DOT_STRING}(, style="rounded")?\];'
+    rf'|  n\d+ -> n\d+ \[(label={DOT_STRING}, )?style="\w+"\];|\}}'
+)
+
+
+def test_a_mermaid_chart_shows_entries_edges_and_labels() -> None:
+    graph = make_graph(
+        [{"id": "a", "goto": ["c"]}, {"id": "b", "name": "Price it"}, "c"],
+        [
+            {"source": "a", "target": "b", "when": "state.total > 5"},
+            {"source": "a", "target": "b", "else": True},
+            {"source": "b", "target": "c", "on": "error", "label": "failed"},
+            {"source": "b", "target": "c", "on": "always"},
+        ],
+    )
+
+    assert to_mermaid(graph) == (
+        "flowchart TD\n"
+        '  n0(["a"])\n'
+        '  n1["Price it"]\n'
+        '  n2["c"]\n'
+        '  n0 -->|"state.total #62; 5"| n1\n'
+        '  n0 -->|"else"| n1\n'
+        '  n1 -.->|"failed"| n2\n'
+        "  n1 ==> n2\n"
+        '  n0 -.->|"goto"| n2\n'
+    )
+
+
+def test_a_dot_graph_shows_the_same() -> None:
+    graph = make_graph(["a", "b"], [{"source": "a", "target": "b", "when": 'state.a == "x"', "on": "error"}])
+
+    assert to_dot(graph) == (
+        'digraph "sample" {\n'
+        "  node [shape=box];\n"
+        '  n0 [label="a", style="rounded"];\n'
+        '  n1 [label="b"];\n'
+        '  n0 -> n1 [label="state.a == \\"x\\"", style="dashed"];\n'
+        "}\n"
+    )
+
+
+@pytest.mark.bad_input(8, 32, 34)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_stays_text_in_diagrams(name: str) -> None:
+    assert_is_text(name)
+
+
+@given(st.text(max_size=80))
+def test_any_name_stays_text_in_diagrams(name: str) -> None:
+    assert_is_text(name)
+
+
+@pytest.mark.needs("corpora")
+@pytest.mark.bad_input(32)
+def test_awkward_names_stay_text_in_diagrams(corpora: Path) -> None:
+    for name in json.loads((corpora / "blns.json").read_bytes()):
+        assert_is_text(name[:1_000])
+
+
+def assert_is_text(name: str) -> None:
+    edge = {"source": "a", "target": "b", "label": name}
+    graph = make_graph([{"id": "a", "name": name}, {"id": "b", "name": name}], [edge])
+
+    mermaid, dot = to_mermaid(graph).split("\n"), to_dot(graph).split("\n")
+
+    assert len(mermaid) == 1 + 3 + 1
+    assert len(dot) == 2 + 3 + 2
+    assert all(MERMAID_LINE.fullmatch(line) for line in mermaid[:-1]), mermaid
+    assert all(DOT_LINE.fullmatch(line) for line in dot[:-1]), dot
+    assert all(character.isprintable() for line in mermaid + dot for character in line)
+
+
+@pytest.mark.bad_input(9)
+def test_names_that_look_the_same_are_drawn_differently() -> None:
+    composed, decomposed = "caf\u00e9", unicodedata.normalize("NFD", "caf\u00e9")
+
+    chart = to_mermaid(make_graph([{"id": "a", "name": composed}, {"id": "b", "name": decomposed}]))
+
+    assert "caf\u00e9" in chart
+    assert "cafe#92;u0301" in chart
+
+
+def test_a_diagram_cuts_long_names() -> None:
+    assert len(to_mermaid(make_graph([{"id": "a", "name": "x" * 1_000}]))) < 120
+
+
+def test_edges_to_nodes_that_there_are_not_are_left_out() -> None:
+    graph = make_graph([{"id": "a", "goto": ["q"]}], ["a>q", "q>a"], entry=["a"])
+
+    assert to_mermaid(graph) == 'flowchart TD\n  n0(["a"])\n'
