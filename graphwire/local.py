@@ -212,8 +212,12 @@ class _Unobserved:
             deadline=deadline,
         )
 
-    def hold(self, attempt: Attempt | None) -> Awaitable[None] | None:
+    def between(self, now_ns: int) -> Awaitable[None] | None:
         """See ``lanes.Surroundings``: nothing is stored, so nothing waits."""
+        return None
+
+    def before_effects(self) -> Awaitable[None] | None:
+        """See ``lanes.Surroundings``."""
         return None
 
     def message(self, attempt: Attempt, value: Any) -> Awaitable[None]:

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import Any, Self
 
+from msgspec import Struct
+
 from graphwire.engine.plan import NodePlan, Plan
 from graphwire.engine.scheduler import Activation, Scheduler
 from graphwire.engine.state import State
@@ -65,39 +67,38 @@ class Scope:
         return cls(plan, Scheduler(plan.topology, plan.node_ids, plan.edge_ids, entries, name), name, start)
 
 
-class Attempt:
+class Attempt(Struct, eq=False):
     """One try of one activation.
 
     Attributes:
         state: What the node sees; the merge of its tokens' states, made when the attempt begins.
         outcome: What it came to, kept until its turn comes (``ordering: deterministic``).
+        resumed_ns: When its node got control last.
         held: What it emitted, kept likewise.
         folded: What functions made of keys when its tokens' states were merged.
         reason: Why it is being ended from outside.
+        lane: What the runner keeps with a running attempt.
         emitted: Emissions so far; ``dropped``: those of them that were dropped at a bound.
     """
 
-    __slots__ = (
-        "activation", "dropped", "emitted", "folded", "held", "held_bytes", "items", "node", "number", "outcome",
-        "phase", "reason", "scope", "started_ns", "state",
-    )  # fmt: skip
-
-    def __init__(self, scope: Scope, activation: Activation[State]) -> None:
-        self.scope = scope
-        self.activation = activation
-        self.node: NodePlan = scope.plan.nodes[activation.node]
-        self.state: State = activation.tokens[0].state
-        self.phase = Phase.READY
-        self.number = 1
-        self.started_ns = 0
-        self.outcome: Outcome | None = None
-        self.held: deque[EventData] | None = None
-        self.held_bytes = 0
-        self.items: Items | None = None
-        self.reason: str | None = None
-        self.folded: Mapping[str, Frozen] | None = None
-        self.emitted = 0
-        self.dropped = 0
+    scope: Scope
+    activation: Activation[State]
+    node: NodePlan
+    state: State
+    phase: Phase = Phase.READY
+    number: int = 1
+    started_ns: int = 0
+    resumed_ns: int = 0
+    ended_ns: int = 0
+    outcome: "Outcome | None" = None
+    held: deque[EventData] | None = None
+    held_bytes: int = 0
+    items: "Items | None" = None
+    reason: str | None = None
+    folded: Mapping[str, Frozen] | None = None
+    emitted: int = 0
+    dropped: int = 0
+    lane: Any = None
 
 
 class Outcome:

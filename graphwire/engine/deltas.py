@@ -8,9 +8,8 @@ from msgspec import Raw, Struct
 from graphwire.engine.attempt import Attempt
 from graphwire.engine.joining import join, shown_state
 from graphwire.engine.outbox import ExecutionOutbox
-from graphwire.engine.plan import Plan
+from graphwire.engine.plan import Plan, Route
 from graphwire.engine.reducers import Operations, Update
-from graphwire.engine.routing import Route
 from graphwire.engine.scheduler import Scheduler
 from graphwire.engine.state import State
 from graphwire.events.hub import Hub

@@ -20,11 +20,10 @@ from graphwire.engine.joining import join
 from graphwire.engine.merge import Conflict
 from graphwire.engine.openers import Openers
 from graphwire.engine.options import Options
-from graphwire.engine.plan import ERRORS, Plan
+from graphwire.engine.plan import ERRORS, Plan, Route
 from graphwire.engine.policies.failure import describe
 from graphwire.engine.report import Reporter, inner_failure
 from graphwire.engine.results import Goto, read_result
-from graphwire.engine.routing import Route
 from graphwire.engine.scheduler import Activation
 from graphwire.engine.state import State
 from graphwire.errors import (
@@ -63,8 +62,7 @@ class Execution:
         ready: Attempts that may begin, in dispatch order.
         steps: Activations begun, those inside a ``foreach`` not counted.
         running: Attempts that hold a slot.
-        lost_slots: Slots of attempts that were given up and still run; one slot always remains.
-        visited: Node index to the number of its latest activation, for the graph's own nodes.
+        slots: How many attempts may run at once.
     """
 
     def __init__(
@@ -84,16 +82,15 @@ class Execution:
         self.status: Status = "running"
         self.ready: deque[Attempt] = deque()
         self.running = 0
-        self.lost_slots = 0
         self.steps = 0
-        self.visited: dict[int, int] = {}
         self.partial = False
         self.end: End | None = None
         self._max_steps = options.max_steps or plan.max_steps
-        self._max_parallelism = options.max_parallelism or plan.max_parallelism
+        self.slots = self._max_parallelism = options.max_parallelism or plan.max_parallelism
+        self._lost_slots = 0
         self._max_state_bytes = options.max_state_bytes or plan.max_state_bytes
         max_events = options.max_events_per_activation or plan.max_events_per_activation
-        self._mono_ns = clock.mono_ns
+        self.now_ns = clock.mono_ns
         self.performer = performer
         self._report = reporter
         self._recorder = recorder
@@ -119,7 +116,7 @@ class Execution:
         """Begin the next attempt that needs a slot and return it; None when there is none or no slot is free."""
         if self._order is not None:
             return self._dispatched.popleft() if self._dispatched else None
-        while self.ready and self.running < self._slots:
+        while self.ready and self.running < self.slots:
             attempt = self.ready.popleft()
             if self._begin(attempt):
                 return attempt
@@ -130,11 +127,12 @@ class Execution:
         """Whether ``take`` would find something."""
         if self._order is not None:
             return bool(self._dispatched)
-        return bool(self.ready) and self.running < self._slots
+        return bool(self.ready) and self.running < self.slots
 
-    @property
-    def _slots(self) -> int:
-        return max(1, self._max_parallelism - self.lost_slots)
+    def lose_slots(self, count: int) -> None:
+        """So many more attempts were given up and still run (fewer, if negative); one slot always remains."""
+        self._lost_slots += count
+        self.slots = max(1, self._max_parallelism - self._lost_slots)
 
     @property
     def is_over(self) -> bool:
@@ -148,7 +146,7 @@ class Execution:
             return
         self._advancing = True
         while self.status == "running":
-            while self.ready and self.running < self._slots:
+            while self.ready and self.running < self.slots:
                 attempt = self.ready.popleft()
                 if self._begin(attempt):
                     self._dispatched.append(attempt)
@@ -162,23 +160,25 @@ class Execution:
             if head.phase is Phase.RUNNING:
                 self.running -= 1
             outcome, head.outcome = head.outcome, None
-            self._commit(head, outcome)
+            self._commit(head, outcome.value, outcome.error)
         self._advancing = False
 
     def add(self, scope: Scope, activations: Sequence[Activation[State]]) -> None:
         """Put activations at the end of the ready order."""
+        nodes = scope.plan.nodes
         for activation in activations:
-            self.ready.append(Attempt(scope, activation))
+            self.ready.append(Attempt(scope, activation, nodes[activation.node], activation.tokens[0].state))
 
     def _begin(self, attempt: Attempt) -> bool:
         """Begin an attempt; whether it needs a slot now."""
         scope = attempt.scope
-        if not self._count_step(scope, attempt):
+        counts = self if scope is self.root else scope
+        if counts.steps >= self._max_steps:
+            self.fail_scope(scope, self._endings.too_many_steps(attempt, self._max_steps))
             return False
+        counts.steps += 1
         scope.attempts.add(attempt)
         activation = attempt.activation
-        if scope is self.root:
-            self.visited[attempt.node.index] = activation.pass_number
         conflicts: Sequence[Conflict] = ()
         refused: NodeError | None = None
         if len(activation.tokens) > 1:
@@ -186,7 +186,7 @@ class Execution:
                 conflicts = self._join(attempt)
             except NodeError as error:
                 refused = error
-        attempt.started_ns = self._mono_ns()
+        attempt.started_ns = attempt.resumed_ns = self.now_ns()
         if self._report is not None:
             self._report.begun(attempt, conflicts)
         if self._order is not None:
@@ -194,7 +194,7 @@ class Execution:
         if refused is not None:
             attempt.phase = Phase.RUNNING
             self.running += 1
-            self.finish(attempt, Outcome(error=refused))
+            self.finish(attempt, error=refused)
             return False
         behaviour = attempt.node.behaviour
         if isinstance(behaviour, ForEach):
@@ -205,14 +205,6 @@ class Execution:
             return False
         attempt.phase = Phase.RUNNING
         self.running += 1
-        return True
-
-    def _count_step(self, scope: Scope, attempt: Attempt) -> bool:
-        counts = scope if scope.opener is not None else self
-        if counts.steps >= self._max_steps:
-            self.fail_scope(scope, self._endings.too_many_steps(attempt, self._max_steps))
-            return False
-        counts.steps += 1
         return True
 
     def _join(self, attempt: Attempt) -> Sequence[Conflict]:
@@ -230,27 +222,37 @@ class Execution:
         try:
             seconds = behaviour.seconds(attempt.state.view())
         except NodeError as error:
-            self.finish(attempt, Outcome(error=error))
+            self.finish(attempt, error=error)
             return
         self.performer.sleep(attempt, seconds)
 
     # --- the end of an attempt ------------------------------------------------------------------------------------
 
-    def finish(self, attempt: Attempt, outcome: Outcome) -> None:
-        """Take how an attempt ended. Ignored when it has been closed meanwhile: the first outcome wins."""
+    def finish(
+        self, attempt: Attempt, value: Any = None, error: BaseException | None = None, ended_ns: int | None = None
+    ) -> None:
+        """Take how an attempt ended. Ignored when it has been closed meanwhile: the first outcome wins.
+
+        Args:
+            ended_ns: When it ended, on the clock's ``mono_ns``; now if it is not given.
+        """
         if attempt.phase is Phase.CLOSED or attempt.outcome is not None:
             return
+        attempt.ended_ns = self.now_ns() if ended_ns is None else ended_ns
         if self.status != "running" or attempt.scope.failure is not None:
             self.closed(attempt)
             return
         if self._order is None:
             if attempt.phase is Phase.RUNNING:
                 self.running -= 1
-            self._commit(attempt, outcome)
+            self._commit(attempt, value, error)
         else:
-            attempt.outcome = outcome  # it keeps its slot until its turn, else dispatch would depend on timing
+            attempt.outcome = Outcome(
+                value, error
+            )  # it keeps its slot until its turn, else dispatch would depend on timing
             self._advance_in_order()
-        self._settle()
+        if not self.ready:
+            self._settle()
 
     def closed(self, attempt: Attempt) -> None:
         """An interrupted attempt is over, or has been given up. Idempotent."""
@@ -260,21 +262,18 @@ class Execution:
             self.running -= 1
         self._close(attempt, attempt.reason or "cancelled")
 
-    def _commit(self, attempt: Attempt, outcome: Outcome) -> None:
-        if outcome.error is not None:
-            self.fail(attempt, outcome.error)
-            return
-        node = attempt.node
-        value, goto = outcome.value, None
-        try:
-            if value is None:
-                update, result = None, b"null"
-            else:
-                update, result, goto = read_result(node.output, node.has_output, value)
-        except GraphwireError as error:
+    def _commit(self, attempt: Attempt, value: Any, error: BaseException | None) -> None:
+        if error is not None:
             self.fail(attempt, error)
-            return
-        self.succeed(attempt, update, result, goto)
+        elif value is None:
+            self.succeed(attempt, None, b"null", None)
+        else:
+            try:
+                update, result, goto = read_result(attempt.node.output, attempt.node.has_output, value)
+            except GraphwireError as unfit:
+                self.fail(attempt, unfit)
+            else:
+                self.succeed(attempt, update, result, goto)
 
     def succeed(
         self, attempt: Attempt, update: Mapping[str, bytes | Deleted] | None, result: bytes, goto: Goto | None
@@ -291,27 +290,24 @@ class Execution:
                     raise _too_large(update, state.size, self._max_state_bytes)
             elif alone:
                 state = state.collapsed()
-            if goto is None and node.plain_route is not None:
-                fired, ids = node.plain_route
-                route = Route(fired, ids)
-            else:
+            route = node.plain_route if goto is None else None
+            if route is None:
                 roots = {"state": state.view(), "result": thaw(result) if node.reads_result else None, "error": None}
                 route = routing.after_success(node, roots, goto, None if report is None else report.observer(attempt))
         except NodeError as error:
             self.fail(attempt, error)
             return
-        now = self._mono_ns()
-        duration = (now - attempt.started_ns) // 1000 / 1000
         attempt.phase = Phase.CLOSED
         scope.attempts.discard(attempt)
         if self._recorder is not None:
             self._recorder.begin()
         if report is not None:
             self._emissions.close(attempt)
+            duration = (attempt.ended_ns - attempt.started_ns) // 1000 / 1000
             report.completed(attempt, duration, route, result)
+            self._endings.timed(attempt, duration)
             if not route.fired and node.plain_route is None and goto is None:
                 report.no_route(attempt, state)
-        self._endings.timed(attempt, duration)
         self._place(attempt, route, state, update, result)
 
     def _place(
@@ -364,7 +360,7 @@ class Execution:
             self._recorder.begin()
         if report is not None:
             self._emissions.close(attempt)
-            duration = (self._mono_ns() - attempt.started_ns) // 1000 / 1000
+            duration = (attempt.ended_ns - attempt.started_ns) // 1000 / 1000
             report.failed(attempt, duration, failure, route.ids if route is not None else [])
             if policy == "skip":
                 report.node(attempt, types.NodeSkippedDueToErrorPolicy(reason=failure.message))
@@ -424,7 +420,7 @@ class Execution:
             self._openers.fail(attempt, failure)
             self._settle()
         elif attempt.phase is Phase.SLEEPING and attempt.outcome is None:
-            self.finish(attempt, Outcome(error=error))
+            self.finish(attempt, error=error)
 
     def leave_order(self, attempt: Attempt) -> None:
         """An attempt that opened scopes keeps no place in the order: its result comes directly after theirs."""
@@ -471,7 +467,7 @@ class Execution:
             self._order.remove(attempt)
         if self._report is not None:
             self._emissions.close(attempt)
-            duration = (self._mono_ns() - attempt.started_ns) // 1000 / 1000
+            duration = (self.now_ns() - attempt.started_ns) // 1000 / 1000
             self._report.cancelled(attempt, duration, reason)
         if settle:
             if scope.failure is not None:

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from types import coroutine
 from typing import Any, Protocol
 
-from graphwire.engine.attempt import Attempt, Outcome, Phase
+from graphwire.engine.attempt import Attempt
 from graphwire.engine.context import Context
 from graphwire.engine.execution import Execution
 from graphwire.engine.results import Goto, Result
@@ -39,8 +39,12 @@ class Surroundings(Protocol):
         """Make the context of an attempt whose function wants one."""
         ...
 
-    def hold(self, attempt: Attempt | None) -> Awaitable[None] | None:
-        """Return what to wait for before an attempt is taken (None given) or performed; None to go on at once."""
+    def between(self, now_ns: int) -> Awaitable[None] | None:
+        """Return what to wait for before the next attempt is taken; None to go on at once."""
+        ...
+
+    def before_effects(self) -> Awaitable[None] | None:
+        """Return what to wait for before a node is run whose effects are seen outside; None to go on at once."""
         ...
 
     def message(self, attempt: Attempt, value: Any) -> Awaitable[None]:
@@ -110,7 +114,6 @@ class Lanes:
         self._grace_s = grace_s
         self._loop = asyncio.get_running_loop()
         self._lanes: set[Lane] = set()
-        self._at: dict[Attempt, Lane] = {}
         self._timers: dict[Attempt, asyncio.TimerHandle] = {}
         self._is_starting = False
         self._slice_ends = 0
@@ -141,7 +144,7 @@ class Lanes:
 
     def interrupt(self, attempt: Attempt) -> None:
         """See ``Performer.interrupt``."""
-        lane = self._at.get(attempt)
+        lane: Lane | None = attempt.lane
         if lane is None:
             self._loop.call_soon(self._closed, attempt)
         elif not lane.is_interrupted:
@@ -163,7 +166,7 @@ class Lanes:
 
     def _slept(self, attempt: Attempt) -> None:
         self._timers.pop(attempt, None)
-        self.execution.finish(attempt, Outcome())
+        self.execution.finish(attempt)
         self._moved()
 
     def _expired(self, attempt: Attempt, limit_s: float) -> None:
@@ -184,10 +187,11 @@ class Lanes:
     async def _run(self, lane: Lane) -> None:
         self._is_starting = False
         execution, surroundings = self.execution, self._surroundings
-        monotonic_ns = time.monotonic_ns
+        now = time.monotonic_ns()
+        self._slice_ends = now + SLICE_NS
         try:
             while not lane.is_lost:
-                waiting = surroundings.hold(None)
+                waiting = surroundings.between(now)
                 if waiting is not None:
                     await waiting
                 attempt = execution.take()
@@ -197,53 +201,90 @@ class Lanes:
                     self.wake()
                 behaviour = attempt.node.behaviour
                 if type(behaviour) is Compute:
-                    execution.finish(attempt, _compute(behaviour, attempt))
+                    self._compute(attempt, behaviour)
+                    now = time.monotonic_ns()
                 else:
-                    await self._perform(lane, attempt, behaviour)  # type: ignore[arg-type]  # the others need no lane
-                now = monotonic_ns()
-                surroundings.moved(now)
+                    now = await self._perform(lane, attempt, behaviour)  # type: ignore[arg-type]  # others need no lane
                 if now >= self._slice_ends:
-                    await self._yield()
+                    await asyncio.sleep(0)
+                    self._slice_ends = time.monotonic_ns() + SLICE_NS
         except Exception as error:  # border: a fault of the engine must not leave an execution without an end
-            self._surroundings.broke(error)
+            surroundings.broke(error)
         finally:
             self._lanes.discard(lane)
         if not lane.is_lost:
             self.wake()
 
-    async def _yield(self) -> None:
-        await asyncio.sleep(0)
-        self._slice_ends = time.monotonic_ns() + SLICE_NS
+    def _compute(self, attempt: Attempt, behaviour: Compute) -> None:
+        try:
+            value = behaviour.compute(attempt.state.view())
+        except NodeError as error:
+            self.execution.finish(attempt, error=error)
+        else:
+            self.execution.finish(attempt, value)
 
-    async def _perform(self, lane: Lane, attempt: Attempt, call: Call) -> None:
-        """Perform one attempt and report how it ended."""
+    async def _perform(self, lane: Lane, attempt: Attempt, call: Call) -> int:
+        """Perform one attempt and report how it ended; return when."""
         lane.attempt = attempt
-        lane.in_thread = call.mode is Mode.THREAD
-        self._at[attempt] = lane
-        limit = attempt.node.timeout_s or self._node_timeout_s
+        attempt.lane = lane
+        node = attempt.node
+        limit = node.timeout_s or self._node_timeout_s
         if limit is not None:
             lane.timer = self._loop.call_later(limit, self._overrun, lane, attempt, limit)
+        value: Any = None
+        failure: BaseException | None = None
         try:
-            waiting = self._surroundings.hold(attempt)
-            if waiting is not None:
+            if node.effects and (waiting := self._surroundings.before_effects()) is not None:
                 await waiting
-            outcome = await self._call(lane, attempt, call, limit)
+            arguments = self._arguments(attempt, call, limit) if call.parameters else {}
+            if call.mode is Mode.ASYNC:
+                steps = call.function(**arguments)
+                try:
+                    awaited = steps.send(None)
+                except StopIteration as stop:
+                    value = stop.value
+                else:
+                    value = await _resumed(steps, awaited, self, attempt)
+            else:
+                value = await self._other(lane, attempt, call, arguments)
         except asyncio.CancelledError as error:
             if not lane.is_interrupted and lane.task is not None and lane.task.cancelling():
                 raise  # the process ends
-            outcome = Outcome(error=error)
+            failure = error
         except BaseException as error:  # border: node code may raise anything, SystemExit included
-            outcome = Outcome(error=error)
+            failure = error
         finally:
-            self._at.pop(attempt, None)
+            attempt.lane = lane.attempt = None
             if lane.timer is not None:
                 lane.timer.cancel()
                 lane.timer = None
-        lane.attempt = None
+        now = time.monotonic_ns()
         if lane.is_interrupted:
             self._interrupted(lane, attempt)
-        else:
-            self.execution.finish(attempt, outcome)
+            return now
+        if now - attempt.resumed_ns > HELD_NS and not lane.in_thread:
+            self.held(attempt, now - attempt.resumed_ns)
+        lane.in_thread = False
+        self.execution.finish(attempt, value, failure, now)
+        return now
+
+    async def _other(self, lane: Lane, attempt: Attempt, call: Call, arguments: Mapping[str, Any]) -> Any:
+        if call.mode is Mode.STREAM:
+            steps = self._consume(attempt, call.function(**arguments))
+            try:
+                awaited = steps.send(None)
+            except StopIteration as stop:
+                return stop.value
+            return await _resumed(steps, awaited, self, attempt)
+        lane.in_thread = True
+        return await self._in_thread(call.function, arguments)
+
+    async def _in_thread(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+        value, error = await self._loop.run_in_executor(self._threads, _called, function, arguments)
+        self._surroundings.flush()
+        if error is not None:
+            raise error
+        return value
 
     def _interrupted(self, lane: Lane, attempt: Attempt) -> None:
         task = lane.task
@@ -251,25 +292,12 @@ class Lanes:
             task.uncancel()
         error, lane.error, lane.is_interrupted = lane.error, None, False
         if lane.is_lost:
-            self.execution.lost_slots -= 1
+            self.execution.lose_slots(-1)
             self.wake()
         elif error is not None:
-            self.execution.finish(attempt, Outcome(error=error))
+            self.execution.finish(attempt, error=error)
         else:
             self.execution.closed(attempt)
-
-    async def _call(self, lane: Lane, attempt: Attempt, call: Call, limit: float | None) -> Outcome:
-        arguments = self._arguments(attempt, call, limit) if call.parameters else {}
-        mode = call.mode
-        if mode is Mode.ASYNC:
-            return Outcome(await _drive(call.function(**arguments), self, attempt))
-        if mode is Mode.THREAD:
-            outcome = await self._loop.run_in_executor(self._threads, _called, call.function, arguments)
-            self._surroundings.flush()
-            return outcome
-        if mode is Mode.STREAM:
-            return Outcome(await _drive(self._consume(attempt, call.function(**arguments)), self, attempt))
-        return Outcome(call.function(**arguments))
 
     async def _consume(self, attempt: Attempt, generator: Any) -> Any:
         result: Any = None
@@ -315,7 +343,7 @@ class Lanes:
         if lane.attempt is not attempt:
             return
         lane.is_lost = True
-        self.execution.lost_slots += 1
+        self.execution.lose_slots(1)
         kind = "its thread still runs" if lane.in_thread else "it swallowed its cancellation"
         self._surroundings.warn(
             attempt,
@@ -324,7 +352,7 @@ class Lanes:
             {"node": attempt.node.id, "grace_s": self._grace_s},
         )
         if lane.error is not None:
-            self.execution.finish(attempt, Outcome(error=lane.error))
+            self.execution.finish(attempt, error=lane.error)
         else:
             self.execution.closed(attempt)
         self._moved()
@@ -355,44 +383,35 @@ class Turn:
 
 
 @coroutine
-def _drive(steps: Coroutine[Any, Any, Any], lanes: Lanes, attempt: Attempt) -> Generator[Any, Any, Any]:
-    """Await a coroutine, timing each of its steps: one that holds the loop is named."""
+def _resumed(steps: Coroutine[Any, Any, Any], awaited: Any, lanes: Lanes, attempt: Attempt) -> Generator[Any, Any, Any]:
+    """Go on awaiting a coroutine that waits for ``awaited``; a step of it that holds the loop is named."""
     monotonic_ns = time.monotonic_ns
-    advance: Callable[[Any], Any] = steps.send
     value: Any = None
     while True:
-        begun = monotonic_ns()
-        try:
-            awaited = advance(value)
-        except StopIteration as stop:
-            return stop.value
-        finally:
-            held = monotonic_ns() - begun
-            if held > HELD_NS:
-                lanes.held(attempt, held)
+        held = monotonic_ns() - attempt.resumed_ns
+        if held > HELD_NS:
+            lanes.held(attempt, held)
+        advance: Callable[[Any], Any] = steps.send
         try:
             value = yield awaited
-            advance = steps.send
         except GeneratorExit:
             steps.close()
             raise
         except BaseException as error:  # handed on to the node, which may handle it
             value, advance = error, steps.throw
+        attempt.resumed_ns = monotonic_ns()
+        try:
+            awaited = advance(value)
+        except StopIteration as stop:
+            return stop.value
 
 
-def _compute(behaviour: Compute, attempt: Attempt) -> Outcome:
-    try:
-        return Outcome(behaviour.compute(attempt.state.view()))
-    except Exception as error:  # border: an expression's failure is the attempt's
-        return Outcome(error=error)
-
-
-def _called(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Outcome:
+def _called(function: Callable[..., Any], arguments: Mapping[str, Any]) -> tuple[Any, BaseException | None]:
     # Caught here: a StopIteration or SystemExit must not travel through a future.
     try:
-        return Outcome(function(**arguments))
+        return function(**arguments), None
     except BaseException as error:  # border: node code
-        return Outcome(error=error)
+        return None, error
 
 
 def _argument(attempt: Attempt, parameter: Parameter) -> Any:
@@ -414,6 +433,3 @@ def _argument(attempt: Attempt, parameter: Parameter) -> Any:
 
 def _timeout(attempt: Attempt, limit_s: float) -> NodeTimeout:
     return NodeTimeout(f"node {quoted(attempt.node.id)} took longer than {limit_s:g} s")
-
-
-__all__ = ["GRACE_S", "Lane", "Lanes", "Phase", "Spawn", "Surroundings", "Turn"]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from graphwire.engine.attempt import Attempt, Items, Outcome, Phase, Scope
+from graphwire.engine.attempt import Attempt, Items, Phase, Scope
 from graphwire.engine.ending import Endings
 from graphwire.engine.policies.failure import describe
 from graphwire.engine.report import Reporter, path_of
@@ -39,7 +39,7 @@ class Openers:
                 raise InputError(f"items is {kind_of(values)}, not a list")
         except NodeError as error:
             refused = error if isinstance(error, InputError) else InputError(f"items: {error.detail}")
-            self._execution.finish(attempt, Outcome(error=refused))
+            self._execution.finish(attempt, error=refused)
             return
         self._execution.leave_order(attempt)
         attempt.items = Items(values)
@@ -113,6 +113,7 @@ class Openers:
 
     def _items_done(self, opener: Attempt) -> None:
         assert opener.items is not None
+        opener.ended_ns = self._execution.now_ns()
         result = b"[" + b",".join(opener.items.results) + b"]"
         self._execution.succeed(opener, {opener.node.output: result}, result, None)
 
@@ -132,6 +133,7 @@ class Openers:
             self._opener_ends(opener, failure)
 
     def _opener_ends(self, opener: Attempt, failure: Failure) -> None:
+        opener.ended_ns = self._execution.now_ns()
         own = Failure(
             code=failure.code,
             type=failure.type,

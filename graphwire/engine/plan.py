@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphwire.engine.merge import Policies
 from graphwire.engine.reducers import Reducers
@@ -19,6 +19,13 @@ from graphwire.values import freeze
 EDGE_ROOTS = frozenset({"state", "result", "error"})
 ERRORS = "errors"
 """The reserved key under which failures are listed."""
+
+
+class Route(NamedTuple):
+    """Edges that fire, in definition order."""
+
+    fired: tuple[int, ...]
+    ids: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +47,7 @@ class NodePlan:
 
     Attributes:
         edges: Declared outgoing edges in definition order.
-        plain_route: What fires on success when no edge has a condition: (edge indexes, edge ids); None if that
-            depends on the state.
+        plain_route: What fires on success when no edge has a condition; None if that depends on the state.
         goto: Target id to edge index.
         inputs: What replaces the parameters that are read by key.
         body: The plan of the graph that each item of a ``foreach`` runs.
@@ -53,7 +59,7 @@ class NodePlan:
     definition: NodeDefinition
     behaviour: Behaviour
     edges: tuple[EdgePlan, ...]
-    plain_route: tuple[tuple[int, ...], list[str]] | None
+    plain_route: Route | None
     goto: Mapping[str, int]
     policies: Policies
     on_error: ErrorPolicy
@@ -215,8 +221,8 @@ def _goto_edge(position: int, source: int, target: int, source_id: str, target_i
     return EdgePlan(position, f"{source_id}>{target_id}#goto", source, target, "goto", None, False)
 
 
-def _plain_route(edges: tuple[EdgePlan, ...]) -> tuple[tuple[int, ...], list[str]] | None:
+def _plain_route(edges: tuple[EdgePlan, ...]) -> Route | None:
     if any(edge.when is not None or edge.is_else for edge in edges if edge.on != "error"):
         return None
     fired = [edge for edge in edges if edge.on != "error"]
-    return tuple(edge.index for edge in fired), [edge.id for edge in fired]
+    return Route(tuple(edge.index for edge in fired), [edge.id for edge in fired])

@@ -49,8 +49,9 @@ class Estimate:
     def of(self, execution: "Execution") -> Progress:
         """Return the progress as of now."""
         active = list(execution.root.attempts)
-        busy = {attempt.node.index for attempt in active}
-        done = [node for node in execution.visited if node not in busy]
+        scheduler = execution.root.scheduler
+        open_nodes = {activation.node for activation in scheduler.active()}
+        done = [node for node in scheduler.passes if node not in open_nodes]
         weight = sum(self._weights[node] for node in done)
         weight += sum(self._weights[attempt.node.index] * _share(attempt) for attempt in active)
         percent = min(MOST_BEFORE_END, 100 * weight / self._total) if self._total else 0.0

@@ -8,8 +8,8 @@ from msgspec import Raw
 from graphwire.engine.attempt import Attempt, Scope
 from graphwire.engine.merge import Conflict
 from graphwire.engine.outbox import ExecutionOutbox
-from graphwire.engine.plan import EdgePlan
-from graphwire.engine.routing import Complain, Observe, Route
+from graphwire.engine.plan import EdgePlan, Route
+from graphwire.engine.routing import Complain, Observe
 from graphwire.engine.state import State
 from graphwire.errors import ExpressionFailed
 from graphwire.events import types

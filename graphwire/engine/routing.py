@@ -1,21 +1,14 @@
 """Which edges fire after an attempt: expressions on the new state, in definition order."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
-from graphwire.engine.plan import EdgePlan, NodePlan
+from graphwire.engine.plan import EdgePlan, NodePlan, Route
 from graphwire.engine.results import Goto
 from graphwire.errors import ExpressionFailed, RoutingError, quoted
 
 Observe: TypeAlias = Callable[[EdgePlan, bool], None]
 Complain: TypeAlias = Callable[[EdgePlan, ExpressionFailed], None]
-
-
-class Route(NamedTuple):
-    """The edges that fire, in definition order."""
-
-    fired: tuple[int, ...]
-    ids: list[str]
 
 
 NOWHERE = Route((), [])

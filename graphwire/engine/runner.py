@@ -256,17 +256,21 @@ class Runner:
             deadline=deadline,
         )
 
-    def hold(self, attempt: Attempt | None) -> Awaitable[None] | None:
-        """Dispatch waits for room; under ``sync``, and before a node with effects, for the store."""
+    def between(self, now_ns: int) -> Awaitable[None] | None:
+        """See ``lanes.Surroundings``: dispatch waits for room, under ``sync`` for the store."""
         hub = self.hub
-        if attempt is None:
-            if not hub.has_room:
-                return self._until_room()
-            if self._is_sync and hub.stored < hub.published:
-                return self._until_stored(hub.published)
-        elif attempt.node.effects and hub.stored < hub.published:
+        if now_ns >= self._next_notice:
+            self.moved(now_ns)
+        if not hub.has_room:
+            return self._until_room()
+        if self._is_sync and hub.stored < hub.published:
             return self._until_stored(hub.published)
         return None
+
+    def before_effects(self) -> Awaitable[None] | None:
+        """See ``lanes.Surroundings``: all that the node's effects follow from is stored first."""
+        hub = self.hub
+        return self._until_stored(hub.published) if hub.stored < hub.published else None
 
     def message(self, attempt: Attempt, value: Any) -> Awaitable[None]:
         """Publish what an async generator yielded."""
