@@ -48,7 +48,9 @@ class Settings(BaseSettings):
         default=30.0, gt=0, description="Time in which one write to a client must drain before it is cut."
     )
     disconnect_grace_s: float = Field(
-        default=10.0, ge=0, description="Time after its last reader left before an execution with `on_disconnect: cancel` is."
+        default=10.0,
+        ge=0,
+        description="Time after its last reader left before an execution with `on_disconnect: cancel` is.",
     )
     drain_s: float = Field(default=20.0, gt=0, description="Time executions get to finish at shutdown.")
 

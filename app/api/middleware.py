@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class RequestId:
-    """Names each request, in its answer and in the log; turns what nobody expected into a 500 that shows the name only."""
+    """Names each request, in its answer and in the log. What nobody expected is a 500 that shows the name only."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -56,7 +56,9 @@ class BodyLimit:
             return
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
         if declared.isdigit() and int(declared[:20]) > self._max_bytes:
-            answer = problems.render(too_large(self._max_bytes, "GRAPHWIRE_MAX_BODY_BYTES"), scope["state"]["request_id"])
+            answer = problems.render(
+                too_large(self._max_bytes, "GRAPHWIRE_MAX_BODY_BYTES"), scope["state"]["request_id"]
+            )
             await answer(scope, receive, send)
             return
         left = self._max_bytes

@@ -10,9 +10,7 @@ MAX_LIMIT = 1_000
 MAX_CURSOR_LENGTH = 512
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items a page has at most.")]
-After = Annotated[
-    str | None, Query(max_length=MAX_CURSOR_LENGTH, description="`next` of the page before; opaque.")
-]
+After = Annotated[str | None, Query(max_length=MAX_CURSOR_LENGTH, description="`next` of the page before; opaque.")]
 
 
 def link_header(request: Request, following: str | None) -> dict[str, str]:

@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api import errors
-from app.services.errors import GraphExists
+from app.services.errors import CodeChanged, GraphExists, GraphReadOnly
+from app.storage.errors import RevisionConflict
 from graphwire.errors import (
     AtCapacity,
     CommandNotAllowed,
@@ -37,7 +38,10 @@ MAX_PROBLEMS = 100
 _MAX_TEXT = 1_000
 
 _STATUS: Mapping[type[GraphwireError], int] = {
+    CodeChanged: 409,
     GraphExists: 409,
+    GraphReadOnly: 409,
+    RevisionConflict: 412,
     errors.MethodNotAllowed: 405,
     errors.NotAcceptable: 406,
     errors.BodyTooLarge: 413,
@@ -145,7 +149,9 @@ def printable(text: str) -> str:
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe a route's errors for OpenAPI."""
     reference = {"$ref": "#/components/schemas/Problem"}
-    return {status: {"description": _REASONS[status], "content": {MEDIA_TYPE: {"schema": reference}}} for status in statuses}
+    return {
+        status: {"description": _REASONS[status], "content": {MEDIA_TYPE: {"schema": reference}}} for status in statuses
+    }
 
 
 _REASONS = {

@@ -13,3 +13,9 @@ class GraphReadOnly(GraphwireError):
     """The graph comes from a folder of the operator's: it is changed there, not here."""
 
     code, title = "graph_read_only", "Graph is read-only"
+
+
+class CodeChanged(GraphwireError):
+    """The code that a version of a graph names is not what it was when the version was stored."""
+
+    code, title = "code_changed", "Code changed"

@@ -12,18 +12,17 @@ class Presence:
 
     Args:
         grace_s: How long the last reader may be gone before an execution that is watched over is given up.
-        given_up: Called then, once.
     """
 
-    def __init__(self, *, grace_s: float, given_up: Callable[[ExecutionId], None]) -> None:
+    def __init__(self, *, grace_s: float) -> None:
         self._grace_s = grace_s
-        self._given_up = given_up
         self._readers: Counter[ExecutionId] = Counter()
-        self._watched: dict[ExecutionId, asyncio.TimerHandle | None] = {}
+        self._watched: dict[ExecutionId, Callable[[], None]] = {}
+        self._timers: dict[ExecutionId, asyncio.TimerHandle] = {}
 
-    def watch(self, execution_id: ExecutionId) -> None:
-        """Give this execution up when its last reader has left."""
-        self._watched[execution_id] = None
+    def watch(self, execution_id: ExecutionId, given_up: Callable[[], None]) -> None:
+        """Call once when the last reader of this execution has left and none came back."""
+        self._watched[execution_id] = given_up
 
     def forget(self, execution_id: ExecutionId) -> None:
         """The execution has ended. Idempotent."""
@@ -43,7 +42,7 @@ class Presence:
         del self._readers[execution_id]
         if of_itself and execution_id in self._watched:
             loop = asyncio.get_running_loop()
-            self._watched[execution_id] = loop.call_later(self._grace_s, self._give_up, execution_id)
+            self._timers[execution_id] = loop.call_later(self._grace_s, self._give_up, execution_id)
 
     def close(self) -> None:
         """Give nothing up any more."""
@@ -51,11 +50,10 @@ class Presence:
             self.forget(execution_id)
 
     def _stop_timer(self, execution_id: ExecutionId) -> None:
-        timer = self._watched.get(execution_id)
+        timer = self._timers.pop(execution_id, None)
         if timer is not None:
             timer.cancel()
-            self._watched[execution_id] = None
 
     def _give_up(self, execution_id: ExecutionId) -> None:
-        self._watched.pop(execution_id, None)
-        self._given_up(execution_id)
+        del self._timers[execution_id]
+        self._watched.pop(execution_id)()

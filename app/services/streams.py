@@ -71,13 +71,7 @@ class StreamService:
             InvalidCursor: ``after`` lies in the future.
         """
         check_cursor(after, hub)
-        reader = EventReader(
-            execution_id,
-            hub.subscribe(after or 0, filter),
-            self._store,
-            is_placed=after is not None,
-            closed=self._left,
-        )
+        reader = EventReader(execution_id, hub, self._store, after=after, filter=filter, closed=self._left)
         self._open.add(reader)
         self._presence.came(execution_id)
         if self._is_draining:
@@ -108,8 +102,7 @@ class StreamService:
             InvalidCursor: ``after`` lies in the future.
         """
         check_cursor(after, hub)
-        subscription = hub.subscribe(after, filter)
-        reader = EventReader(execution_id, subscription, self._store, is_placed=True, closed=lambda *_: None)
+        reader = EventReader(execution_id, hub, self._store, after=after, filter=filter, closed=lambda *_: None)
         page = EventPage(after, hub.visible, ended=False)
         deadline = asyncio.get_running_loop().time() + wait_s
         try:
@@ -132,9 +125,7 @@ class StreamService:
                     size += sum(len(item.line) for item in items)
                 case NoticeItem(notice=StreamLagged() as notice, after=after):
                     wall_ns = self._clock.wall_ns()
-                    page.lagged = encode_notice(
-                        notice, execution_id=reader.execution_id, wall_ns=wall_ns, after=after
-                    )
+                    page.lagged = encode_notice(notice, execution_id=reader.execution_id, wall_ns=wall_ns, after=after)
                     page.next = after
                 case NoticeItem():
                     continue
@@ -195,7 +186,9 @@ def check_cursor(after: int | None, hub: Hub) -> None:
         InvalidCursor: It lies in the future.
     """
     if after is not None and after > hub.visible:
-        raise InvalidCursor(f"the cursor {after} is in the future; the last event is {hub.visible}", last_seq=hub.visible)
+        raise InvalidCursor(
+            f"the cursor {after} is in the future; the last event is {hub.visible}", last_seq=hub.visible
+        )
 
 
 def _wake(waiting: asyncio.Future[None]) -> None:

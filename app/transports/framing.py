@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from typing import Protocol
 
-from app.services.streams import EventReader
+from app.services.readers import EventReader
 from graphwire.clock import Clock
 from graphwire.events.hub import End, NoticeItem, Page, Published
 from graphwire.events.notices import Heartbeat, Notice, encode_notice

@@ -35,7 +35,11 @@ class NdjsonResponse(StreamingResponse):
     """
 
     def __init__(
-        self, writes: AsyncGenerator[bytes, None], *, closed: Callable[[], None], headers: Mapping[str, str] | None = None
+        self,
+        writes: AsyncGenerator[bytes, None],
+        *,
+        closed: Callable[[], None],
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(writes, headers={**_HEADERS, **(headers or {})}, media_type=MEDIA_TYPE)
         self._writes = writes

@@ -130,7 +130,6 @@ class GraphSummary(Struct):
     version: int
     name: str | None
     description: str | None
-    source: str
     read_only: bool
 
 
@@ -249,6 +248,4 @@ def _details(view: ExecutionView) -> dict[str, Any]:
 
 
 def _progress(progress: Progress) -> ProgressAnswer:
-    return ProgressAnswer(
-        progress.percent, progress.completed, progress.total, list(progress.running), progress.eta_s
-    )
+    return ProgressAnswer(progress.percent, progress.completed, progress.total, list(progress.running), progress.eta_s)

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.services.starts import Wishes
 from graphwire.graphs.definition import FromList, Given, Id, Limits
 from graphwire.types import Detail, Durability, Ordering
 
@@ -37,10 +38,27 @@ class StartRequest(BaseModel):
     )
     metadata: dict[str, Any] = Field(default={}, description="Kept with the execution; means nothing to the service.")
 
+    def wishes(self) -> Wishes:
+        """Return this body in the service's terms."""
+        return Wishes(
+            state=self.state,
+            version=self.version,
+            entry=self.entry,
+            seed=self.seed,
+            limits=self.limits.model_dump(include=self.limits.model_fields_set),
+            durability=self.durability,
+            detail=self.detail,
+            ordering=self.ordering,
+            on_disconnect=self.on_disconnect,
+            metadata=self.metadata,
+        )
+
 
 class CancelRequest(BaseModel):
     """Why an execution is cancelled. The body may be empty."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    reason: Annotated[str | None, Field(max_length=1_000, description="Shown in `execution_cancelled`."), Given()] = None
+    reason: Annotated[str | None, Field(max_length=1_000, description="Shown in `execution_cancelled`."), Given()] = (
+        None
+    )

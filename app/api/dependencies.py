@@ -1,0 +1,59 @@
+"""What routes need, from the application's state. For HTTP and WebSocket alike."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from app.services.executions import ExecutionService
+from app.services.graphs import GraphService
+from app.services.streams import StreamService
+from graphwire.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What bounds requests and streams, from the settings."""
+
+    max_body_bytes: int
+    max_definition_bytes: int
+    max_json_depth: int
+    heartbeat_s: float
+
+
+def get_executions(connection: HTTPConnection) -> ExecutionService:
+    """Return the service of executions."""
+    service: ExecutionService = connection.state.executions
+    return service
+
+
+def get_graphs(connection: HTTPConnection) -> GraphService:
+    """Return the service of graphs."""
+    service: GraphService = connection.state.graphs
+    return service
+
+
+def get_streams(connection: HTTPConnection) -> StreamService:
+    """Return the service of streams."""
+    service: StreamService = connection.state.streams
+    return service
+
+
+def get_bounds(connection: HTTPConnection) -> Bounds:
+    """Return what bounds requests and streams."""
+    bounds: Bounds = connection.state.bounds
+    return bounds
+
+
+def get_clock(connection: HTTPConnection) -> Clock:
+    """Return the clock."""
+    clock: Clock = connection.state.clock
+    return clock
+
+
+Executions = Annotated[ExecutionService, Depends(get_executions)]
+Graphs = Annotated[GraphService, Depends(get_graphs)]
+Streams = Annotated[StreamService, Depends(get_streams)]
+BoundsDep = Annotated[Bounds, Depends(get_bounds)]
+ClockDep = Annotated[Clock, Depends(get_clock)]

@@ -1,0 +1,177 @@
+"""Executions: start one, look at it, cancel it."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api import pagination, problems
+from app.api.bodies import read_model
+from app.api.dependencies import BoundsDep, Executions, Streams
+from app.api.errors import UseLocation
+from app.api.negotiation import JSON, accepts
+from app.api.schemas import answers
+from app.api.schemas.bodies import described
+from app.api.schemas.start import CancelRequest, StartRequest
+from app.storage.repositories.executions import Sort
+from graphwire.errors import InvalidInput, NotFound, Problem, quoted
+from graphwire.graphs.near_names import near_name
+from graphwire.types import ExecutionId, GraphId
+
+router = APIRouter(tags=["executions"], dependencies=[Depends(accepts(JSON))])
+
+START_REFUSALS = (400, 404, 406, 409, 413, 415, 422, 429, 503)
+STATUSES = ("queued", "running", "pausing", "paused", "stopping", "completed", "failed", "cancelled")
+
+
+def refuse_repeated_start(request: Request) -> None:
+    """Refuse a start that a client repeats after it lost a stream.
+
+    Raises:
+        UseLocation: The request has ``Last-Event-ID``.
+    """
+    if request.headers.get("last-event-id"):
+        raise UseLocation("a start with Last-Event-ID would begin a second execution; resume at Location instead")
+
+
+@router.post(
+    "/graphs/{graph_id}/execute",
+    status_code=202,
+    openapi_extra=described(StartRequest),
+    responses={
+        **answers.describe(answers.Accepted, 202),
+        **problems.responses(*START_REFUSALS),
+    },
+    dependencies=[Depends(refuse_repeated_start)],
+)
+async def execute_graph(graph_id: str, request: Request, bounds: BoundsDep, executions: Executions) -> Response:
+    """Start an execution and return at once. It is promised to reach an end; `Location` is where it is found."""
+    body = await read_model(request, StartRequest, max_bytes=bounds.max_body_bytes, max_depth=bounds.max_json_depth)
+    runner = await executions.start(GraphId(graph_id), body.wishes())
+    headers = {"Location": answers.address(runner.id)}
+    return answers.answer(answers.accepted(executions.view_live(runner)), 202, headers)
+
+
+@router.post(
+    "/graphs/{graph_id}/execute/wait",
+    openapi_extra=described(StartRequest),
+    responses={
+        **answers.describe(answers.Result),
+        **answers.describe(answers.Accepted, 202),
+        **problems.responses(*START_REFUSALS),
+    },
+    dependencies=[Depends(refuse_repeated_start)],
+)
+async def execute_graph_and_wait(
+    graph_id: str,
+    request: Request,
+    bounds: BoundsDep,
+    executions: Executions,
+    timeout_s: Annotated[
+        float, Query(alias="timeout", ge=1, le=600, description="Seconds to wait for the end.")
+    ] = 120.0,
+) -> Response:
+    """Start an execution and wait for its end. After `timeout` the answer is 202, and the execution goes on."""
+    body = await read_model(request, StartRequest, max_bytes=bounds.max_body_bytes, max_depth=bounds.max_json_depth)
+    runner = await executions.start(GraphId(graph_id), body.wishes())
+    headers = {"Location": answers.address(runner.id)}
+    if not await executions.wait(runner, timeout_s):
+        return answers.answer(answers.accepted(executions.view_live(runner)), 202, headers)
+    return answers.answer(answers.result(*await executions.result(runner.id)), 200, headers)
+
+
+@router.get("/executions", responses={**answers.describe(answers.Executions), **problems.responses(406, 422, 503)})
+async def list_executions(
+    request: Request,
+    executions: Executions,
+    status: Annotated[list[str] | None, Query(description="Any of these; repeated or separated by commas.")] = None,
+    graph: Annotated[list[str] | None, Query(description="Of any of these graphs.")] = None,
+    since: Annotated[datetime | None, Query(description="Started then or later.")] = None,
+    until: Annotated[datetime | None, Query(description="Started before.")] = None,
+    q: Annotated[str | None, Query(max_length=200, description="Part of an id, of the reason or of the error.")] = None,
+    sort: Annotated[Sort, Query(description="The order; `-` is falling.")] = "-started_at",
+    limit: pagination.Limit = 100,
+    after: pagination.After = None,
+) -> Response:
+    """List executions, newest first."""
+    items, following = await executions.list(
+        statuses=_statuses(status),
+        graphs=pagination.split(graph),
+        since=_aware(since, "since"),
+        until=_aware(until, "until"),
+        q=q,
+        sort=sort,
+        limit=limit,
+        after=after,
+    )
+    page = answers.Executions([answers.summary(view) for view in items], following)
+    return answers.answer(page, headers=pagination.link_header(request, following))
+
+
+@router.get(
+    "/executions/{execution_id}",
+    responses={**answers.describe(answers.Execution), **problems.responses(404, 406, 503)},
+)
+async def get_execution(execution_id: str, executions: Executions) -> Response:
+    """Return all about an execution but its events and its state."""
+    return answers.answer(answers.execution(await executions.view(ExecutionId(execution_id))))
+
+
+@router.get(
+    "/executions/{execution_id}/state",
+    responses={**answers.describe(answers.State), **problems.responses(404, 406, 503)},
+)
+async def get_state(execution_id: str, executions: Executions) -> Response:
+    """Return the merged state of an execution, running or ended, and the keys on which its branches differ."""
+    return answers.answer(answers.state(await executions.state(ExecutionId(execution_id))))
+
+
+@router.get(
+    "/executions/{execution_id}/events/{seq}",
+    tags=["streams"],
+    responses={200: {"description": "The event, whole.", "content": {JSON: {}}}, **problems.responses(404, 406, 503)},
+)
+async def get_event(execution_id: str, seq: str, executions: Executions, streams: Streams) -> Response:
+    """Return one event, whole, also where a stream shows `$ref` for a large part of it."""
+    if not (seq.isascii() and seq.isdigit() and len(seq) <= 19):
+        raise NotFound("an event is named by its number")
+    followed = await executions.follow(ExecutionId(execution_id))
+    body = await streams.read_event(followed.id, followed.hub, int(seq))
+    return Response(body, media_type=JSON)
+
+
+@router.post(
+    "/executions/{execution_id}/cancel",
+    status_code=202,
+    openapi_extra=described(CancelRequest),
+    responses={**answers.describe(answers.Applied, 202), **problems.responses(400, 404, 406, 409, 413, 415, 422, 503)},
+)
+async def cancel_execution(execution_id: str, request: Request, bounds: BoundsDep, executions: Executions) -> Response:
+    """Ask for cancellation. Safe to repeat; the end arrives as `execution_cancelled`."""
+    body = await read_model(request, CancelRequest, max_bytes=bounds.max_body_bytes, max_depth=bounds.max_json_depth)
+    applied_seq = await executions.cancel(ExecutionId(execution_id), reason=body.reason)
+    return answers.answer(answers.Applied(applied_seq), 202)
+
+
+def _statuses(given: list[str] | None) -> list[str]:
+    statuses = pagination.split(given)
+    unknown = [name for name in statuses if name not in STATUSES]
+    if unknown:
+        raise InvalidInput(
+            "a status is unknown", [Problem("/query/status", "unknown_status", _unknown(each)) for each in unknown]
+        )
+    return statuses
+
+
+def _unknown(name: str) -> str:
+    near = near_name(name, STATUSES)
+    return f"{quoted(name)} is no status" + (f"; did you mean {quoted(near)}?" if near else "")
+
+
+def _aware(moment: datetime | None, name: str) -> datetime | None:
+    if moment is not None and moment.tzinfo is None:
+        detail = "a time needs its offset, as in 2026-11-20T19:45:30Z"
+        raise InvalidInput(detail, [Problem(f"/query/{name}", "invalid_value", detail)])
+    return moment

@@ -1,0 +1,149 @@
+"""Events of an execution: as a stream, as a page, or from its start on."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.api import problems
+from app.api.bodies import read_model
+from app.api.dependencies import BoundsDep, ClockDep, Executions, Streams
+from app.api.negotiation import JSON, NDJSON, SSE, accepts
+from app.api.routers.executions import START_REFUSALS, refuse_repeated_start
+from app.api.schemas import answers
+from app.api.schemas.bodies import described
+from app.api.schemas.start import StartRequest
+from app.services.readers import EventReader
+from app.transports.cursor import parse_cursor
+from app.transports.framing import stream
+from app.transports.ndjson import NdjsonForm, NdjsonResponse
+from app.transports.poll import encode_page
+from app.transports.sse import SseForm, SseResponse
+from graphwire.clock import Clock
+from graphwire.errors import ShuttingDown
+from graphwire.events.filters import parse_filter
+from graphwire.types import ExecutionId, GraphId
+
+router = APIRouter(tags=["streams"])
+
+MAX_PAGE = 1_000
+MAX_WAIT_S = 30.0
+
+Types = Annotated[list[str] | None, Query(description="Only events of these types; repeated or separated by commas.")]
+Nodes = Annotated[list[str] | None, Query(description="Only events of these nodes, and those of no node.")]
+Heartbeat = Annotated[float | None, Query(ge=1, le=60, description="Seconds of silence before a heartbeat.")]
+HeartbeatEvent = Annotated[bool, Query(description="Send the heartbeat as a notice, which scripts can see.")]
+
+_STREAMED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The events, live, until the end.",
+        "content": {SSE: {"schema": {"type": "string"}}, NDJSON: {"schema": {"type": "string"}}},
+        "headers": {"Location": {"description": "Where the execution is found.", "schema": {"type": "string"}}},
+    }
+}
+
+
+@router.post(
+    "/graphs/{graph_id}/execute/stream",
+    openapi_extra=described(StartRequest),
+    responses={**_STREAMED, **problems.responses(*START_REFUSALS)},
+    dependencies=[Depends(refuse_repeated_start)],
+)
+async def execute_graph_and_stream(
+    graph_id: str,
+    request: Request,
+    media_type: Annotated[str, Depends(accepts(SSE, NDJSON))],
+    bounds: BoundsDep,
+    clock: ClockDep,
+    executions: Executions,
+    streams: Streams,
+    types: Types = None,
+    nodes: Nodes = None,
+    heartbeat: Heartbeat = None,
+    heartbeat_event: HeartbeatEvent = False,
+) -> Response:
+    """Start an execution and stream its events from the first one on.
+
+    `Location` comes before the first byte: a client that loses the stream resumes at `Location` + `/events`.
+    """
+    body = await read_model(request, StartRequest, max_bytes=bounds.max_body_bytes, max_depth=bounds.max_json_depth)
+    wishes = body.wishes()
+    known = await executions.node_ids(GraphId(graph_id), wishes.version)
+    wanted = parse_filter(types or (), nodes or (), known_nodes=known)
+    runner = await executions.start(GraphId(graph_id), wishes)
+    reader = streams.open(runner.id, runner.hub, after=None, filter=wanted)
+    return _streamed(
+        reader,
+        media_type,
+        clock,
+        heartbeat_s=heartbeat or bounds.heartbeat_s,
+        as_notice=heartbeat_event or wanted is not None,
+        headers={"Location": answers.address(runner.id)},
+    )
+
+
+@router.get(
+    "/executions/{execution_id}/events",
+    responses={
+        **_STREAMED,
+        204: {"description": "The cursor is the last event's, and nothing follows."},
+        **problems.responses(400, 404, 406, 422, 503),
+    },
+)
+async def get_events(
+    execution_id: str,
+    request: Request,
+    media_type: Annotated[str, Depends(accepts(SSE, NDJSON, JSON))],
+    bounds: BoundsDep,
+    clock: ClockDep,
+    executions: Executions,
+    streams: Streams,
+    after: Annotated[str | None, Query(description="Number of the last event that the reader has.")] = None,
+    types: Types = None,
+    nodes: Nodes = None,
+    heartbeat: Heartbeat = None,
+    heartbeat_event: HeartbeatEvent = False,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="For JSON: events of a page.")] = MAX_PAGE,
+    wait: Annotated[float, Query(ge=0, le=MAX_WAIT_S, description="For JSON: seconds to wait for an event.")] = 0.0,
+) -> Response:
+    """Read an execution's events from any place on, live, until its end.
+
+    `Last-Event-ID` names the place, else `after`, else it is the start. Resuming is the same request as starting.
+    """
+    place = parse_cursor(request.headers.get("last-event-id"), after)
+    followed = await executions.follow(ExecutionId(execution_id))
+    wanted = parse_filter(types or (), nodes or (), known_nodes=followed.node_ids)
+    if media_type == JSON:
+        page = await streams.page(followed.id, followed.hub, after=place or 0, filter=wanted, limit=limit, wait_s=wait)
+        return Response(encode_page(page, status=await executions.status(followed.id)), media_type=JSON)
+    if media_type == NDJSON and streams.is_draining:
+        raise ShuttingDown("the service stops; come back")
+    reader = streams.open(followed.id, followed.hub, after=place, filter=wanted)
+    if place is not None and followed.hub.closed and place >= followed.hub.visible:
+        reader.close()
+        return Response(status_code=204)
+    return _streamed(
+        reader,
+        media_type,
+        clock,
+        heartbeat_s=heartbeat or bounds.heartbeat_s,
+        as_notice=heartbeat_event or wanted is not None,
+    )
+
+
+def _streamed(
+    reader: EventReader,
+    media_type: str,
+    clock: Clock,
+    *,
+    heartbeat_s: float,
+    as_notice: bool,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    if media_type == NDJSON:
+        lines = stream(reader, NdjsonForm(), heartbeat_s=heartbeat_s, clock=clock)
+        return NdjsonResponse(lines, closed=reader.close, headers=headers)
+    blocks = stream(reader, SseForm(comments=not as_notice), heartbeat_s=heartbeat_s, clock=clock)
+    return SseResponse(blocks, closed=reader.close, headers=headers)

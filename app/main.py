@@ -1,0 +1,155 @@
+"""The composition root: the one place where concrete parts meet."""
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from app.api import problems
+from app.api.dependencies import Bounds
+from app.api.middleware import BodyLimit, RequestId
+from app.api.routers import executions, graphs, health, service, streams
+from app.api.schemas import answers, bodies
+from app.api.schemas.start import CancelRequest, StartRequest
+from app.services.executions import ExecutionService
+from app.services.folders import adopt_folders
+from app.services.graphs import GraphService
+from app.services.interrupted import end_interrupted
+from app.services.presence import Presence
+from app.services.streams import StreamService
+from app.settings import Settings, database_url
+from app.storage.database import Database
+from app.storage.repositories.executions import ExecutionRepository
+from app.storage.repositories.graphs import GraphRepository
+from app.storage.store import SqlExecutionStore
+from graphwire.clock import Clock, SystemClock
+from graphwire.engine.supervisor import Supervisor
+from graphwire.graphs.definition import GraphDefinition
+from graphwire.nodes import builtin_registry
+
+log = logging.getLogger(__name__)
+
+_DESCRIPTION = """Run graphs, and watch them live.
+
+Start with `GET /graphs`, then `POST /graphs/{graph_id}/execute/stream`. Every error is a problem (RFC 9457); its
+`type` leads to an explanation.
+"""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the application. Nothing is opened before its lifespan begins.
+
+    ``app.state.drain()`` ends all streams and refuses new work; the server calls it before it waits for open
+    responses. Idempotent; it does nothing before the lifespan has begun.
+    """
+    app = FastAPI(
+        title="Graphwire",
+        version=version("graphwire"),
+        description=_DESCRIPTION,
+        lifespan=_lifespan(settings),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.drain = _nothing
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestId)
+    problems.install(app)
+    for router in (
+        graphs.router,
+        graphs.drawings,
+        executions.router,
+        streams.router,
+        service.router,
+        health.router,
+    ):
+        app.include_router(router)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    return app
+
+
+def _lifespan(settings: Settings) -> Any:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        clock = SystemClock()
+        async with AsyncExitStack() as stack:  # closes in reverse, also after a failed start
+            database = await stack.enter_async_context(Database(database_url(settings)))
+            store = await stack.enter_async_context(SqlExecutionStore(database))
+            supervisor = await stack.enter_async_context(Supervisor(drain_s=settings.drain_s))
+            state = _services(settings, clock, database, store, supervisor)
+            stack.callback(state["presence"].close)
+            await adopt_folders(state["graphs"], settings.graphs)
+            await end_interrupted(ExecutionRepository(database), store, state["graphs"], clock)
+            app.state.drain = _drain(state["executions"], state["streams"])
+            try:
+                yield state
+            finally:
+                app.state.drain()
+
+    return lifespan
+
+
+def _services(
+    settings: Settings, clock: Clock, database: Database, store: SqlExecutionStore, supervisor: Supervisor
+) -> dict[str, Any]:
+    registered = GraphService(
+        GraphRepository(database),
+        builtin_registry(),
+        supervisor,
+        clock,
+        max_nodes=settings.max_nodes,
+        max_edges=settings.max_edges,
+    )
+    presence = Presence(grace_s=settings.disconnect_grace_s)
+    running = ExecutionService(
+        registered,
+        ExecutionRepository(database),
+        store,
+        supervisor,
+        presence,
+        clock,
+        ring_events=settings.ring_events,
+        ring_bytes=settings.ring_bytes,
+        max_executions=settings.max_executions,
+    )
+    return {
+        "graphs": registered,
+        "executions": running,
+        "streams": StreamService(store, presence, clock),
+        "presence": presence,
+        "clock": clock,
+        "bounds": Bounds(
+            max_body_bytes=settings.max_body_bytes,
+            max_definition_bytes=settings.max_definition_bytes,
+            max_json_depth=settings.max_json_depth,
+            heartbeat_s=settings.heartbeat_s,
+        ),
+    }
+
+
+def _drain(running: ExecutionService, watched: StreamService) -> Any:
+    def drain() -> None:
+        running.drain()
+        watched.drain()
+
+    return drain
+
+
+def _nothing() -> None:
+    """There is nothing to end before the start."""
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        components = schema.setdefault("components", {}).setdefault("schemas", {})
+        components.update(answers.schemas())
+        components.update(bodies.schemas(StartRequest, CancelRequest, GraphDefinition))
+        components["Problem"] = dict(problems.SCHEMA)
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,352 @@
+"""Executions: started, looked at, cancelled."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+import msgspec
+from msgspec import Raw
+
+from app.services.errors import CodeChanged
+from app.services.graphs import GraphService
+from app.services.presence import Presence
+from app.services.starts import Wishes, new_execution_id, prepare
+from app.services.views import ConflictView, ExecutionView, StateView
+from app.storage.repositories.executions import (
+    ExecutionQuery,
+    ExecutionRepository,
+    ExecutionSummary,
+    Sort,
+    StoredExecution,
+)
+from graphwire.clock import Clock
+from graphwire.engine.plan import Plan
+from graphwire.engine.ports import ExecutionStore
+from graphwire.engine.progress import Estimate, Progress
+from graphwire.engine.runner import Runner
+from graphwire.engine.supervisor import Supervisor
+from graphwire.errors import (
+    AtCapacity,
+    CommandNotAllowed,
+    GraphwireError,
+    InvalidInput,
+    NotFound,
+    ShuttingDown,
+    quoted,
+)
+from graphwire.events.hub import Hub
+from graphwire.events.room import Room
+from graphwire.types import TERMINAL_STATUSES, ExecutionId, GraphId, Status
+
+log = logging.getLogger(__name__)
+
+DURATIONS_AGE_S = 5.0
+ABANDONED = "its last reader left"
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """An execution for its readers.
+
+    Attributes:
+        node_ids: What a filter may name; None where the graph cannot be read any more.
+    """
+
+    id: ExecutionId
+    hub: Hub
+    node_ids: frozenset[str] | None
+
+
+class ExecutionService:
+    """Starts executions and tells about them, whether they are alive or stored.
+
+    Args:
+        presence: Told which executions are to end with their readers.
+        max_executions: How many may be alive at once.
+    """
+
+    def __init__(
+        self,
+        graphs: GraphService,
+        repository: ExecutionRepository,
+        store: ExecutionStore,
+        supervisor: Supervisor,
+        presence: Presence,
+        clock: Clock,
+        *,
+        ring_events: int,
+        ring_bytes: int,
+        max_executions: int,
+    ) -> None:
+        self._graphs = graphs
+        self._repository = repository
+        self._store = store
+        self._supervisor = supervisor
+        self._presence = presence
+        self._clock = clock
+        self._ring_events = ring_events
+        self._ring_bytes = ring_bytes
+        self._max_executions = max_executions
+        self._room = Room()
+        self._starting = 0
+        self._draining = asyncio.Event()
+        self._durations: dict[tuple[GraphId, int], tuple[float, Mapping[str, float]]] = {}
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why nothing can be started at the moment; None while all is well."""
+        return "shutting_down" if self._draining.is_set() else self._store.unavailable
+
+    def drain(self) -> None:
+        """Start nothing any more, and let nobody wait for an end. Idempotent."""
+        self._draining.set()
+
+    async def node_ids(self, graph_id: GraphId, version: int | None) -> frozenset[str]:
+        """Return the nodes of a graph, those inside bodies included. Raises as ``GraphService.runnable``."""
+        return (await self._graphs.runnable(graph_id, version)).node_ids
+
+    async def start(self, graph_id: GraphId, wishes: Wishes) -> Runner:
+        """Start an execution. When it returns, the execution is stored and will reach an end.
+
+        Raises:
+            NotFound: There is no such graph.
+            InvalidInput: The graph or the wishes are not valid.
+            AtCapacity: Too many are alive.
+            ShuttingDown, StorageUnavailable: Not now.
+        """
+        if self._draining.is_set():
+            raise ShuttingDown("the service stops; try again")
+        if len(self._supervisor) + self._starting >= self._max_executions:
+            detail = f"{self._max_executions:,} executions are alive (GRAPHWIRE_MAX_EXECUTIONS)"
+            raise AtCapacity(detail, limit=self._max_executions)
+        self._starting += 1
+        try:
+            runnable = await self._graphs.runnable(graph_id, wishes.version)
+            start = prepare(wishes, runnable.plan, runnable.schema)
+            runner = Runner(
+                runnable.plan,
+                start,
+                id=new_execution_id(self._clock),
+                store=self._store,
+                clock=self._clock,
+                spawn=self._supervisor.spawn,
+                threads=self._supervisor.threads,
+                hub=Hub(
+                    ring_events=self._ring_events,
+                    ring_bytes=self._ring_bytes,
+                    durability=wishes.durability,
+                    room=self._room,
+                ),
+                estimate=await self._estimate(runnable.plan),
+            )
+            await runner.accept()
+        finally:
+            self._starting -= 1
+        self._supervisor.submit(runner)
+        if wishes.on_disconnect == "cancel":
+            self._presence.watch(runner.id, partial(self._give_up, runner))
+            self._supervisor.spawn(self._unwatch(runner), name=f"watch:{runner.id}")
+        return runner
+
+    async def wait(self, runner: Runner, timeout_s: float) -> bool:
+        """Wait for the end; whether it came. The end of the service ends the wait."""
+        ends = [
+            self._supervisor.spawn(runner.wait_ended(), name=f"wait:{runner.id}"),
+            self._supervisor.spawn(self._until_draining(), name=f"wait:{runner.id}"),
+        ]
+        try:
+            await asyncio.wait(ends, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+        return runner.is_ended
+
+    async def follow(self, execution_id: ExecutionId) -> Followed:
+        """Return what a reader subscribes to.
+
+        Raises:
+            NotFound: There is no such execution.
+        """
+        runner = self._supervisor.get(execution_id)
+        if runner is not None:
+            runnable = await self._graphs.runnable(runner.graph_id, runner.graph_version)
+            return Followed(execution_id, runner.hub, runnable.node_ids)
+        stored = await self._stored(execution_id)
+        summary = stored.summary
+        node_ids = await self._known_nodes(summary.graph_id, summary.graph_version)
+        return Followed(execution_id, Hub.ended(summary.last_seq or 0), node_ids)
+
+    async def status(self, execution_id: ExecutionId) -> Status:
+        """Return the status. Raises as ``view``."""
+        runner = self._supervisor.get(execution_id)
+        return runner.status if runner is not None else (await self._stored(execution_id)).summary.status
+
+    async def view(self, execution_id: ExecutionId) -> ExecutionView:
+        """Return all about an execution but its events and its state.
+
+        Raises:
+            NotFound: There is no such execution.
+        """
+        runner = self._supervisor.get(execution_id)
+        if runner is not None and not runner.is_ended:
+            return self.view_live(runner, with_errors=True)
+        return await self._ended(await self._stored(execution_id))
+
+    async def result(self, execution_id: ExecutionId) -> tuple[ExecutionView, StateView]:
+        """Return an ended execution with its state. Raises as ``view``."""
+        stored = await self._stored(execution_id)
+        view = await self._ended(stored)
+        return view, StateView(view.last_seq, stored.state or b"{}")
+
+    async def state(self, execution_id: ExecutionId) -> StateView:
+        """Return the merged state, of a running execution as of now. Raises as ``view``."""
+        runner = self._supervisor.get(execution_id)
+        if runner is None or runner.is_ended:
+            return (await self.result(execution_id))[1]
+        snapshot = runner.snapshot()
+        conflicts = [ConflictView(each.key, each.nodes, each.values, each.policy) for each in snapshot.conflicts]
+        return StateView(runner.hub.visible, snapshot.state, conflicts)
+
+    async def list(
+        self,
+        *,
+        statuses: Sequence[str],
+        graphs: Sequence[str],
+        since: datetime | None,
+        until: datetime | None,
+        q: str | None,
+        sort: Sort,
+        limit: int,
+        after: str | None,
+    ) -> tuple[Sequence[ExecutionView], str | None]:
+        """Return a page of executions and the cursor of the next one. A page may be shorter than ``limit``.
+
+        Raises:
+            InvalidCursor: ``after`` is no ``next`` of a page in this order.
+        """
+        stored = {status if status in TERMINAL_STATUSES else "running" for status in statuses}
+        query = ExecutionQuery(frozenset(stored), frozenset(graphs), since, until, q, sort, limit, after)
+        page = await self._repository.list(query)
+        views = [self._listed(summary) for summary in page.items]
+        return [view for view in views if not statuses or view.status in statuses], page.next
+
+    async def cancel(self, execution_id: ExecutionId, *, reason: str | None) -> int:
+        """Ask for cancellation; returns the number of the stored ``command_accepted`` event. Safe to repeat.
+
+        Raises:
+            NotFound: There is no such execution.
+            CommandNotAllowed: It has ended.
+            StorageUnavailable: Not now.
+        """
+        runner = self._supervisor.get(execution_id)
+        if runner is not None:
+            return await runner.cancel(reason)
+        status = (await self._stored(execution_id)).summary.status
+        raise CommandNotAllowed(f"cannot cancel: the execution is {status}", status=status, allowed=[])
+
+    def view_live(self, runner: Runner, *, with_errors: bool = False) -> ExecutionView:
+        """Return what is known of an execution that is alive."""
+        errors = b"[]"
+        if with_errors:
+            errors = bytes(msgspec.json.decode(runner.snapshot().state, type=_Errors).errors)
+        return ExecutionView(
+            id=runner.id,
+            graph_id=runner.graph_id,
+            graph_version=runner.graph_version,
+            status=runner.status,
+            outcome=None,
+            started_at=runner.started_at,
+            ended_at=None,
+            duration_ms=runner.log.elapsed_ns() // 1000 / 1000,
+            steps=runner.execution.steps,
+            last_seq=runner.hub.visible,
+            errors=errors,
+            progress=runner.progress(),
+        )
+
+    async def _stored(self, execution_id: ExecutionId) -> StoredExecution:
+        stored = await self._repository.get(execution_id)
+        if stored is None:
+            raise NotFound(f"there is no execution {quoted(execution_id)}")
+        return stored
+
+    async def _ended(self, stored: StoredExecution) -> ExecutionView:
+        summary = stored.summary
+        progress = None
+        if summary.status == "completed":
+            nodes = await self._known_nodes(summary.graph_id, summary.graph_version)
+            count = len(nodes or ())
+            progress = Progress(100.0, count, count)
+        return _view(summary, errors=stored.errors or b"[]", progress=progress)
+
+    def _listed(self, summary: ExecutionSummary) -> ExecutionView:
+        runner = self._supervisor.get(summary.id)
+        if runner is not None and not runner.is_ended:
+            return self.view_live(runner)
+        return _view(summary)
+
+    async def _known_nodes(self, graph_id: GraphId, version: int) -> frozenset[str] | None:
+        try:
+            return (await self._graphs.runnable(graph_id, version)).node_ids
+        except (NotFound, InvalidInput, CodeChanged):
+            return None
+
+    async def _estimate(self, plan: Plan) -> Estimate:
+        """Judge by earlier executions. What they took is looked up again when it is old, or there was none."""
+        key = GraphId(plan.definition.id), plan.version
+        now = time.monotonic()
+        at, durations = self._durations.get(key, (-DURATIONS_AGE_S, {}))
+        if not durations or now - at > DURATIONS_AGE_S:
+            found = await self._repository.node_durations(*key)
+            durations = {node: duration.mean_ms for node, duration in found.items()}
+            self._durations[key] = now, durations
+        return Estimate(plan, durations)
+
+    async def _unwatch(self, runner: Runner) -> None:
+        await runner.wait_ended()
+        self._presence.forget(runner.id)
+
+    def _give_up(self, runner: Runner) -> None:
+        if not self._draining.is_set():
+            self._supervisor.spawn(_cancel_quietly(runner), name=f"abandoned:{runner.id}")
+
+    async def _until_draining(self) -> None:
+        await self._draining.wait()
+
+
+class _Errors(msgspec.Struct):
+    errors: Raw = Raw(b"[]")
+
+
+async def _cancel_quietly(runner: Runner) -> None:
+    try:
+        await runner.cancel(ABANDONED)
+    except GraphwireError as error:
+        log.info("execution %s, whose last reader left, was not cancelled: %s", runner.id, error)
+
+
+def _view(summary: ExecutionSummary, *, errors: bytes = b"[]", progress: Progress | None = None) -> ExecutionView:
+    status, error = summary.status, summary.error
+    if summary.damage is not None and status not in TERMINAL_STATUSES:
+        failure = {"code": "history_damaged", "type": "HistoryDamaged", "message": summary.damage}
+        status, error = "failed", msgspec.json.encode(failure)
+    return ExecutionView(
+        id=summary.id,
+        graph_id=summary.graph_id,
+        graph_version=summary.graph_version,
+        status=status,
+        outcome=summary.outcome,
+        started_at=summary.started_at,
+        ended_at=summary.ended_at,
+        duration_ms=summary.duration_ms or 0.0,
+        steps=summary.steps or 0,
+        last_seq=summary.last_seq or 0,
+        error=error,
+        errors=errors,
+        reason=summary.reason,
+        progress=progress,
+    )
