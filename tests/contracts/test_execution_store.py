@@ -1,0 +1,151 @@
+"""What every ``ExecutionStore`` promises."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.storage.database import Database
+from app.storage.store import SqlExecutionStore
+from graphwire.engine.memory import MemoryStore
+from graphwire.engine.ports import Batch, ExecutionStore
+from graphwire.events.hub import Published
+from graphwire.types import ExecutionId
+from tests.storage.samples import EXECUTION, RecordingOutbox, make_batch, make_end, make_event, make_record, start_batch
+
+FAR = 2**62
+
+
+@pytest.fixture(params=["memory", "memory-deferred", "sqlite"])
+async def store(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[ExecutionStore]:
+    match request.param:
+        case "memory":
+            yield MemoryStore()
+        case "memory-deferred":
+            yield MemoryStore(defer=asyncio.get_running_loop().call_soon)
+        case _:
+            async with SqlExecutionStore(database) as sql:
+                yield sql
+
+
+async def keep(store: ExecutionStore, *batches: Batch) -> RecordingOutbox:
+    outbox = RecordingOutbox(*batches)
+    store.submit(outbox)
+    await outbox.wait_stored(len(batches))
+    return outbox
+
+
+async def read(
+    store: ExecutionStore, *, after: int = 0, upto: int = FAR, limit: int = 1_000, max_bytes: int = 1_000_000
+) -> list[int]:
+    events = await store.read_events(EXECUTION, after=after, upto=upto, limit=limit, max_bytes=max_bytes)
+    return [event.seq for event in events]
+
+
+async def test_events_are_read_as_they_were_written(store: ExecutionStore) -> None:
+    await keep(store, start_batch(), make_batch([2, 3]))
+
+    events = await store.read_events(EXECUTION, after=0, upto=FAR, limit=10, max_bytes=10_000)
+
+    assert [(event.seq, event.type, event.node_id, event.line) for event in events] == [
+        (seq, "node_started", "price", make_event(seq).line) for seq in (1, 2, 3)
+    ]
+
+
+async def test_a_page_holds_what_is_after_the_cursor_and_not_beyond_the_end(store: ExecutionStore) -> None:
+    await keep(store, start_batch(), make_batch([2, 3, 4]), make_batch([5, 6]))
+
+    assert await read(store, after=2, upto=5) == [3, 4, 5]
+    assert await read(store, after=6) == []
+    assert await read(store, after=3, upto=3) == []
+
+
+async def test_a_page_stops_at_its_limit(store: ExecutionStore) -> None:
+    await keep(store, start_batch(), make_batch([2, 3, 4]))
+
+    assert await read(store, limit=2) == [1, 2]
+
+
+async def test_a_page_stops_at_its_bytes_but_never_before_the_first_event(store: ExecutionStore) -> None:
+    await keep(store, start_batch(), make_batch([2, 3], padding=500))
+
+    assert await read(store, after=1, max_bytes=700) == [2]
+    assert await read(store, after=1, max_bytes=1) == [2]
+
+
+async def test_a_jump_in_the_numbers_is_read_across(store: ExecutionStore) -> None:
+    await keep(store, start_batch(), make_batch([2]), make_batch([65_539, 65_540]))
+
+    assert await read(store, after=1) == [2, 65_539, 65_540]
+    assert await read(store, after=40_000) == [65_539, 65_540]
+
+
+async def test_a_jump_within_a_batch_is_read_across(store: ExecutionStore) -> None:
+    await keep(store, start_batch(), make_batch([2, 3, 70_000, 70_001]))
+
+    assert await read(store, after=3) == [70_000, 70_001]
+    assert await read(store, after=2, upto=70_000) == [3, 70_000]
+
+
+async def test_one_event_is_read_whole(store: ExecutionStore) -> None:
+    large = make_event(2, whole=b'{"seq":2,"all":"of it"}')
+    await keep(store, start_batch(), Batch(EXECUTION, None, [large, make_event(3)], [], None, 100))
+
+    assert await store.read_event(EXECUTION, 2) == b'{"seq":2,"all":"of it"}'
+    assert await store.read_event(EXECUTION, 3) == make_event(3).line
+    assert await store.read_event(EXECUTION, 4) is None
+
+
+async def test_deltas_are_read_in_the_order_of_their_commits(store: ExecutionStore) -> None:
+    await keep(store, start_batch(), make_batch([2], deltas=[b'{"n":1}', b'{"n":2}']), make_batch([3], deltas=[b"{}"]))
+
+    assert await store.read_deltas(EXECUTION) == [b'{"n":1}', b'{"n":2}', b"{}"]
+
+
+async def test_an_unknown_execution_has_no_history(store: ExecutionStore) -> None:
+    unknown = ExecutionId("unknown")
+
+    assert await store.read_events(unknown, after=0, upto=FAR, limit=10, max_bytes=100) == []
+    assert await store.read_event(unknown, 1) is None
+    assert await store.read_deltas(unknown) == []
+
+
+async def test_batches_are_stored_in_order_and_told_once_each(store: ExecutionStore) -> None:
+    batches = [start_batch(), *(make_batch([seq]) for seq in range(2, 30))]
+
+    outbox = await keep(store, *batches)
+
+    assert outbox.stored_batches == batches
+    assert outbox.refusals == []
+
+
+async def test_an_outbox_is_served_again_after_it_was_drained(store: ExecutionStore) -> None:
+    outbox = await keep(store, start_batch())
+
+    outbox.add(make_batch([2]))
+    store.submit(outbox)
+    store.submit(outbox)
+    await outbox.wait_stored(2)
+
+    assert await read(store) == [1, 2]
+
+
+async def test_many_executions_are_stored_side_by_side(store: ExecutionStore) -> None:
+    ids = [f"execution-{number}" for number in range(50)]
+    outboxes = [RecordingOutbox(start_batch(id), make_batch([2, 3], id=id)) for id in ids]
+
+    for outbox in outboxes:
+        store.submit(outbox)
+    for outbox in outboxes:
+        await outbox.wait_stored(2)
+
+    for id in ids:
+        page: list[Published] = await store.read_events(ExecutionId(id), after=0, upto=FAR, limit=10, max_bytes=10_000)
+        assert [event.seq for event in page] == [1, 2, 3]
+
+
+async def test_a_start_and_its_end_may_come_in_one_batch(store: ExecutionStore) -> None:
+    await keep(store, make_batch([1, 2, 3], start=make_record(), end=make_end(3)))
+
+    assert await read(store) == [1, 2, 3]
+    assert store.unavailable is None
