@@ -195,7 +195,7 @@ class Hub:
         self._taken = max(self._taken, seq)
         while self._barriers and self._barriers[0] <= seq:
             self._barriers.popleft()
-        self._ring.keep_stored(seq)
+        self._ring.shrink(stored=seq, shown=self.visible)
         self._move_horizon()
         visible = min(self.published, self._horizon)
         has_news = visible > self.visible

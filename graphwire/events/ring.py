@@ -82,16 +82,23 @@ class Ring:
         index = seq - self.first
         return self.items[index] if 0 <= index < len(self.items) else None
 
-    def keep_stored(self, stored: int) -> None:
-        """Shrink to the bounds, oldest first, now that everything up to ``stored`` can be read elsewhere."""
+    def shrink(self, *, stored: int, shown: int) -> None:
+        """Shrink to the bounds, oldest first.
+
+        Args:
+            stored: Everything up to here can be read elsewhere.
+            shown: Everything up to here could be read from the ring for a while. What is newer stays until the
+                next time, however much it is: else readers that are up to date would need the store for it.
+        """
         if self._wholes:
             self._drop_wholes(stored)
         excess = len(self.items) - self._max_events
         if excess <= 0 and self.size <= self._max_bytes:
             return
         evicted = 0
+        last = min(stored, shown)
         for item in self.items:
-            if item.seq > stored or (evicted >= excess and self.size <= self._max_bytes):
+            if item.seq > last or (evicted >= excess and self.size <= self._max_bytes):
                 break
             self.size -= item.size
             evicted += 1
