@@ -1,0 +1,106 @@
+"""One instance of every event and notice, with the data that it is on the wire, written out."""
+
+from typing import Any, Final
+
+from msgspec import Raw
+
+from graphwire.events import notices, types
+
+FAILURE: Final = types.Failure(code="exception", type="ValueError", message="no price", node="price", attempt=1)
+
+EVENTS: Final[list[tuple[types.EventData, str]]] = [
+    (
+        types.ExecutionStarted(entry=["a"], seed=7, options=Raw(b'{"detail":"full"}')),
+        '{"entry":["a"],"seed":7,"options":{"detail":"full"}}',
+    ),
+    (types.NodeStarted(node_type="function", attempt=1), '{"node_type":"function","attempt":1}'),
+    (
+        types.NodeCompleted(attempt=1, duration_ms=12.4, edges=["price>ship"], result=Raw(b'{"total":90}')),
+        '{"attempt":1,"duration_ms":12.4,"edges":["price>ship"],"result":{"total":90}}',
+    ),
+    (
+        types.NodeFailed(attempt=1, duration_ms=0.5, error=FAILURE, will_retry=False, edges=[]),
+        '{"attempt":1,"duration_ms":0.5,"error":{"code":"exception","type":"ValueError","message":"no price",'
+        '"node":"price","attempt":1},"will_retry":false,"edges":[]}',
+    ),
+    (
+        types.ExecutionCompleted(outcome="success", duration_ms=3.0, steps=2, state=Raw(b'{"total":90}')),
+        '{"outcome":"success","duration_ms":3.0,"steps":2,"state":{"total":90}}',
+    ),
+    (
+        types.ExecutionFailed(error=FAILURE, duration_ms=3.0, steps=2),
+        '{"error":{"code":"exception","type":"ValueError","message":"no price","node":"price","attempt":1},'
+        '"duration_ms":3.0,"steps":2}',
+    ),
+    (
+        types.ExecutionCancelled(reason=None, duration_ms=3.0, steps=2),
+        '{"reason":null,"duration_ms":3.0,"steps":2}',
+    ),
+    (types.NodeEntered(), "{}"),
+    (types.NodeExited(next=["ship"]), '{"next":["ship"]}'),
+    (
+        types.ConditionEvaluated(edge="price>ship", expression="state.total > 0", value=True),
+        '{"edge":"price>ship","expression":"state.total > 0","value":true}',
+    ),
+    (
+        types.StateMergeConflictDetected(
+            key="x", nodes=["a", "b"], values=[Raw(b"1"), Raw(b"null")], policy="last_write_wins", value=Raw(b"1")
+        ),
+        '{"key":"x","nodes":["a","b"],"values":[1,null],"policy":"last_write_wins","value":1}',
+    ),
+    (types.NodeSkippedDueToErrorPolicy(reason="exception"), '{"reason":"exception"}'),
+    (types.CheckpointRestored(valid_to=5, next=65_542), '{"valid_to":5,"next":65542}'),
+    (
+        types.StreamEnd(status="completed", total_events=9, duration_ms=3.0),
+        '{"status":"completed","total_events":9,"duration_ms":3.0}',
+    ),
+    (types.DataFlow(edge="price>ship", bytes=12), '{"edge":"price>ship","bytes":12}'),
+    (types.ExecutionTimeout(limit="timeout_s", limit_s=1.5), '{"limit":"timeout_s","limit_s":1.5}'),
+    (types.StateChanged(keys=["total"]), '{"keys":["total"]}'),
+    (
+        types.NodeMessage(scope="chat", message=Raw(b'"hello"'), metadata=Raw(b"{}")),
+        '{"scope":"chat","message":"hello","metadata":{}}',
+    ),
+    (
+        types.Diagnostic(problem="slow_store", severity="warning", message="It takes long.", facts=Raw(b'{"s":3}')),
+        '{"code":"slow_store","severity":"warning","message":"It takes long.","facts":{"s":3}}',
+    ),
+    (
+        types.LlmChunk(stream_id="s1", text="Hel", is_final=False),
+        '{"stream_id":"s1","text":"Hel","is_final":false}',
+    ),
+    (types.NodeProgress(completed=3.0, total=9.5), '{"completed":3.0,"total":9.5}'),
+    (
+        types.NodeLog(level="info", message="fetched", fields=Raw(b'{"n":1}')),
+        '{"level":"info","message":"fetched","fields":{"n":1}}',
+    ),
+    (types.EventsDropped(count=4), '{"count":4}'),
+    (
+        types.NodeCancelled(attempt=1, duration_ms=0.5, reason="cancelled"),
+        '{"attempt":1,"duration_ms":0.5,"reason":"cancelled"}',
+    ),
+    (types.JoinReleased(missing=["a>c"]), '{"missing":["a>c"]}'),
+    (
+        types.CommandAccepted(command="cancel", arguments=Raw(b'{"reason":null}'), by="key:ops"),
+        '{"command":"cancel","arguments":{"reason":null},"by":"key:ops"}',
+    ),
+]
+
+NOTICES: Final[list[tuple[notices.Notice, str, dict[str, Any]]]] = [
+    (notices.Heartbeat(), '"type":"heartbeat","code":20', {}),
+    (
+        notices.StreamLagged(from_seq=1, to_seq=7, dropped=7),
+        '"type":"stream_lagged","code":22',
+        {"from_seq": 1, "to_seq": 7, "dropped": 7},
+    ),
+    (
+        notices.ExecutionProgress(percent=50.0, completed=1, total=2, running=["price"], eta_s=1.5),
+        '"type":"execution_progress","code":23',
+        {"percent": 50.0, "completed": 1, "total": 2, "running": ["price"], "eta_s": 1.5},
+    ),
+    (
+        notices.StreamClosed(reason="shutting_down", detail="Back soon.", retry_ms=1500),
+        '"type":"stream_closed","code":50',
+        {"code": "shutting_down", "detail": "Back soon.", "retry_ms": 1500},
+    ),
+]
