@@ -4,7 +4,7 @@ import json
 import re
 from array import array
 from collections.abc import Callable, Iterator
-from itertools import accumulate
+from itertools import accumulate, islice
 from math import isinf
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ MAX_DEPTH: Final = 100
 MAX_WHOLE: Final = 2**63
 
 _POINTER_PART_LIMIT: Final = 300
+_FAULTS_LIMIT: Final = 1_000  # nobody is shown more, and each takes time
 _BOM: Final = b"\xef\xbb\xbf"
 _TOKEN: Final = re.compile(
     r'"(?:[^"\\]++|\\.)*+"?|-?(?:Infinity|[0-9]++(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+)|NaN', re.DOTALL
@@ -123,7 +124,7 @@ class _Reading:
     """One run of the C decoder. Its hooks leave marks in the value; they cannot know where they are."""
 
     def __init__(self, *, checks_numbers: bool) -> None:
-        self.has_faults = False
+        self._faults = 0
         self.has_overflow = False
         parse_int: Callable[[str], Any] | None = self._whole if checks_numbers else None
         parse_float: Callable[[str], float] | None = self._fraction if checks_numbers else None
@@ -134,18 +135,22 @@ class _Reading:
             parse_constant=self._constant,
         ).decode
 
+    @property
+    def has_faults(self) -> bool:
+        return self._faults > 0
+
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
         if len(made) == len(pairs):
             return made
-        self.has_faults = True
-        return _Doubled(pairs)
+        self._faults += 1
+        return _Doubled(pairs) if self._faults <= _FAULTS_LIMIT else made
 
     def _whole(self, digits: str) -> Any:
         # 20 characters hold every number up to 2^63 with its sign; int() of more is quadratic in their count.
         if len(digits) <= 20 and abs(number := int(digits)) <= MAX_WHOLE:
             return number
-        self.has_faults = True
+        self._faults += 1
         return _Beyond()
 
     def _fraction(self, digits: str) -> float:
@@ -162,16 +167,14 @@ def _checked(value: Any) -> Any:
     doubled: list[Problem] = []
     surrogates: list[Problem] = []
     beyond: list[Problem] = []
-    for place, found in _walk(value):
+    for place, found in islice(_faults(value), _FAULTS_LIMIT):
         match found:
             case _Doubled():
-                doubled.append(Problem(f"{place}{pointer(found.key)}", "duplicate_key", "the key is there twice"))
-            case str() if not _is_text(found):
-                surrogates.append(Problem(place, "invalid_text", "holds a lone surrogate"))
+                doubled.append(Problem(place + pointer(found.key), "duplicate_key", "the key is there twice"))
             case _Beyond():
                 beyond.append(Problem(place, "invalid_request", "the whole number lies beyond ±2^63"))
             case _:
-                pass
+                surrogates.append(Problem(place, "invalid_text", "holds a lone surrogate"))
     if surrogates:
         raise InvalidText("a text holds a lone surrogate, which is no character", surrogates)
     if doubled:
@@ -181,23 +184,34 @@ def _checked(value: Any) -> Any:
     return value
 
 
-def _walk(value: Any) -> Iterator[tuple[str, Any]]:
-    """Give every value and every key with its pointer, in document order."""
-    stack: list[tuple[str, Any]] = [("", value)]
-    while stack:
-        place, found = stack.pop()
-        yield place, found
-        match found:
-            case dict():
-                stack += [(place + pointer(key), part) for key, part in reversed(found.items())]
-                yield from ((place + pointer(key), key) for key in found)
-            case list():
-                stack += [(f"{place}/{index}", found[index]) for index in reversed(range(len(found)))]
-            case _:
-                pass
+def _faults(value: Any) -> Iterator[tuple[str, Any]]:
+    """Give every fault with its pointer, in document order. Pointers are made for faults alone: that takes time."""
+    levels: list[Iterator[tuple[str | int | None, Any]]] = [iter([(None, value)])]
+    keys: list[str | int | None] = []
+
+    def place(key: str | int | None) -> str:
+        return pointer(*(part for part in (*keys, key) if part is not None))
+
+    while levels:
+        for key, item in levels[-1]:
+            if type(key) is str and not _is_text(key):
+                yield place(key), key
+            kind = type(item)
+            if kind is _Beyond or kind is _Doubled or (kind is str and not _is_text(item)):
+                yield place(key), item
+            if kind is dict or kind is list or kind is _Doubled:
+                keys.append(key)
+                levels.append(iter(enumerate(item)) if kind is list else iter(item.items()))
+                break
+        else:
+            levels.pop()
+            if keys:
+                keys.pop()
 
 
 def _is_text(text: str) -> bool:
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

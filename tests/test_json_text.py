@@ -170,6 +170,18 @@ def test_an_escaped_pair_of_surrogates_is_one_character() -> None:
     assert read_json(b'["\\ud83d\\ude00", "\\\\ud800"]') == ["\U0001f600", "\\ud800"]
 
 
+@pytest.mark.bad_input(3, 4, 7)
+@pytest.mark.parametrize("fault", [b'"\\ud800"', b'{"a":1,"a":2}', b"9" * 20])
+def test_a_flood_of_faults_is_refused_in_little_time(fault: bytes) -> None:
+    started = time.process_time()
+
+    with pytest.raises(InvalidInput) as caught:
+        read_json(b"[" + b",".join([fault] * 100_000) + b"]")
+
+    assert len(caught.value.problems) == 1_000
+    assert time.process_time() - started < 2
+
+
 @pytest.mark.bad_input(10)
 def test_names_that_mean_something_elsewhere_are_ordinary_keys() -> None:
     value = {"__proto__": 1, "constructor": 2, "__class__": 3, "$ref": "#", "toString": None}

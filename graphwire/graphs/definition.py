@@ -23,6 +23,7 @@ from graphwire.types import ConflictPolicy, EdgeId, ErrorPolicy, GraphId, NodeId
 
 MAX_STEPS_CEILING: Final = 100_000
 MAX_TEXT_LENGTH: Final = 65_536
+MAX_LIST_LENGTH: Final = 100_000
 ERRORS_KEY: Final = "errors"
 BUILT_IN_REDUCERS: Final = frozenset({"append", "extend", "add", "merge", "union", "min", "max", "first"})
 
@@ -58,6 +59,9 @@ class FromList:
 def _refuse_no_list(value: Any) -> Any:
     if not isinstance(value, list | tuple):
         raise PydanticCustomError("list_type", "Input should be a valid list")
+    if len(value) > MAX_LIST_LENGTH:
+        limit = {"limit": f"{MAX_LIST_LENGTH:,}"}
+        raise PydanticCustomError("too_long", "there are more than the {limit} that any setting allows", limit)
     return value
 
 

@@ -37,7 +37,6 @@ class LaterCallable:
     async def __call__(self) -> None: ...
 
 
-@pytest.mark.capability("NOD-01")
 def test_parameters_come_from_the_state_by_name_but_for_ctx_and_state() -> None:
     assert call_of(plain) == Call(
         plain,
