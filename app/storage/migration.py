@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, NullPool, create_engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 
 from app.storage.sqlite import configure, explain
 from graphwire.errors import StorageUnavailable
@@ -33,8 +34,12 @@ def migrate(path: Path) -> None:
     engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    with engine.begin() as connection:
-        upgrade(connection)
+    try:
+        with engine.begin() as connection:
+            upgrade(connection)
+    except DBAPIError as error:
+        reason = explain(error.orig) if error.orig is not None else "The database failed."
+        raise StorageUnavailable(f"The migration of the database was undone. {reason}") from error
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
@@ -60,7 +65,8 @@ def _revision(path: Path) -> str | None:
     connection = sqlite3.connect(path, timeout=5.0)
     try:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        rows = connection.execute("SELECT version_num FROM alembic_version").fetchall() if _is_ours(tables) else []
+        is_ours = "alembic_version" in tables
+        rows = connection.execute("SELECT version_num FROM alembic_version").fetchall() if is_ours else []
     finally:
         connection.close()
     if tables and len(rows) != 1:
@@ -68,10 +74,6 @@ def _revision(path: Path) -> str | None:
             "The file is a database of something else, or half made. Name another file, or remove this one."
         )
     return str(rows[0][0]) if rows else None
-
-
-def _is_ours(tables: set[str]) -> bool:
-    return "alembic_version" in tables
 
 
 def _prepare(connection: sqlite3.Connection, _: object) -> None:
