@@ -93,10 +93,13 @@ def merge(
     Raises:
         MergeConflict: A key's policy is ``fail``.
         ReducerError: Operations that meet cannot be folded.
+        ValueError: The states are not of one scope, or one was collapsed while there were others.
     """
     first = sides[0].state
     if len(sides) == 1 or all(side.state is first for side in sides):
         return Merged(first)
+    if any(side.state.log is not first.log for side in sides):
+        raise ValueError("states of different scopes cannot be merged")
     return _Merge(sides, write, policies, reducers, folded).run()
 
 

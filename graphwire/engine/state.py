@@ -36,8 +36,8 @@ class Log:
         if bit is None:
             bit = self._bits[write] = len(self.keys)
             self.keys.append(keys)
-        else:
-            self.keys[bit] += keys
+        elif self.keys[bit] != keys:  # a merge settles key by key; what a person looks at is merged again and again
+            self.keys[bit] = tuple(dict.fromkeys(self.keys[bit] + keys))
         return bit
 
 
