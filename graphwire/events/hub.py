@@ -204,7 +204,6 @@ class Hub:
             self._wake()
         self._wake_stored()
         self._room.release(released)
-        self._wake_room()
 
     def discard(self) -> None:
         """Drop everything that is not stored and end the hub: the execution's start was refused."""
@@ -215,7 +214,6 @@ class Hub:
         self._barriers.clear()
         self._wake()
         self._room.release(released)
-        self._wake_room()
 
     @property
     def notice(self) -> Notice | None:

@@ -337,6 +337,19 @@ def test_who_waits_for_room_is_told_when_there_is_some() -> None:
     assert told == ["at once", "later"]
 
 
+def test_who_waits_for_room_among_the_numbers_is_told_too() -> None:
+    hub = Hub()
+    told: list[str] = []
+
+    fill(hub, MAX_UNSTORED_EVENTS)
+    hub.wait_room(lambda: told.append("room"))
+    before = list(told)
+    hub.mark_stored(1)
+
+    assert before == []
+    assert told == ["room"]
+
+
 def test_hubs_of_a_process_share_the_room_for_what_is_not_stored() -> None:
     room = Room(limit_bytes=100)
     busy, waiting = Hub(room=room), Hub(room=room)
