@@ -16,6 +16,9 @@ from graphwire.events.hub import Hub
 from graphwire.values import DELETE, Deleted, Frozen
 
 
+NO_RESULT = Raw(b"")
+
+
 class Delta(Struct, frozen=True, omit_defaults=True):
     """One commit.
 
@@ -26,6 +29,7 @@ class Delta(Struct, frozen=True, omit_defaults=True):
         deleted: Keys that the commit removed.
         folded: Of keys whose reducer is code also what it made of them, so that restoring calls none.
         joined: Of keys whose reducer is code what they made of them where the activation's tokens met.
+        parted: And which of them they removed there.
         result: The result as JSON, inside child scopes only.
     """
 
@@ -35,8 +39,9 @@ class Delta(Struct, frozen=True, omit_defaults=True):
     update: Mapping[str, Raw] = {}
     deleted: Sequence[str] = ()
     folded: Mapping[str, Raw] = {}
-    joined: Mapping[str, Raw | None] = {}
-    result: Raw | None = None
+    joined: Mapping[str, Raw] = {}
+    parted: Sequence[str] = ()
+    result: Raw = NO_RESULT
 
 
 _ENCODER = msgspec.json.Encoder()
@@ -68,15 +73,17 @@ class Recorder:
                 deleted.append(key)
             if scope.plan.reducers.calls_code(key) and (made := state.get(key)) is not None:
                 folded[key] = Raw(made)
+        met = attempt.folded or {}
         delta = Delta(
             activation=attempt.activation.id,
             edges=route.fired,
             scope=scope.name,
             update=written,
-            deleted=deleted,
+            deleted=tuple(deleted),
             folded=folded,
-            joined=_raws(attempt.folded) if attempt.folded else {},
-            result=None if scope.opener is None else Raw(result),
+            joined={key: Raw(value) for key, value in met.items() if isinstance(value, bytes)},
+            parted=tuple(key for key, value in met.items() if isinstance(value, Deleted)),
+            result=NO_RESULT if scope.opener is None else Raw(result),
         )
         self._outbox.commit(self._first, self._hub.published, _ENCODER.encode(delta))
 
@@ -102,21 +109,14 @@ def restore(plan: Plan, start: State, entries: Sequence[int], deltas: Iterable[b
         update.update(dict.fromkeys(delta.deleted, DELETE))
         folded: dict[str, Frozen] = {key: bytes(value) for key, value in delta.folded.items()}
         alone = scheduler.alone
-        made = {key: _frozen(value) for key, value in delta.joined.items()}
+        made: dict[str, Frozen] = {key: bytes(value) for key, value in delta.joined.items()}
+        made.update(dict.fromkeys(delta.parted, DELETE))
         state = activation.tokens[0].state
         if len(activation.tokens) > 1:
             state = join(plan, activation, alone=alone, folded=made)[0].state
         state = state.commit(update, activation.id, plan.reducers, alone=alone, folded=folded)
         scheduler.complete(activation, delta.edges, state)
     return scheduler
-
-
-def _raws(values: Mapping[str, Frozen]) -> dict[str, Raw | None]:
-    return {key: Raw(value) if isinstance(value, bytes) else None for key, value in values.items()}
-
-
-def _frozen(value: Raw | None) -> Frozen:
-    return DELETE if value is None else bytes(value)
 
 
 def restored_state(
