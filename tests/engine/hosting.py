@@ -11,7 +11,7 @@ from graphwire.engine.memory import MemoryStore
 from graphwire.engine.options import Options
 from graphwire.engine.runner import Runner, Start
 from graphwire.engine.supervisor import Supervisor
-from graphwire.events.encoding import Envelope, decode_line
+from graphwire.events.encoding import decode_line
 from graphwire.events.hub import Hub
 from graphwire.ids import new_execution_id
 from graphwire.types import Detail, Durability
@@ -66,7 +66,7 @@ class Host:
         self.supervisor.submit(runner)
         return runner
 
-    async def ended(self, runner: Runner) -> list[Envelope]:
+    async def ended(self, runner: Runner) -> list[Any]:
         """Wait for its end and return its events."""
         async with asyncio.timeout(PATIENCE_S):
             await runner.wait_ended()
@@ -75,7 +75,7 @@ class Host:
         check_laws(events)
         return events
 
-    async def events(self, graph: Graph, state: Mapping[str, Any] | None = None, **options: Any) -> list[Envelope]:
+    async def events(self, graph: Graph, state: Mapping[str, Any] | None = None, **options: Any) -> list[Any]:
         """Run a graph to its end and return its events."""
         return await self.ended(await self.start(self.runner(graph, state, **options)))
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from graphwire import Finished, Graph, run
@@ -15,7 +16,7 @@ class Course:
     """A finished run, with its events."""
 
     finished: Finished
-    events: list[Envelope] = field(default_factory=list)
+    events: list[Any] = field(default_factory=list)  # envelopes; their data is looked at by type
 
     @property
     def state(self) -> dict[str, Any]:
@@ -24,7 +25,7 @@ class Course:
     def types(self) -> list[str]:
         return [event.type for event in self.events]
 
-    def of(self, *types: str) -> list[Envelope]:
+    def of(self, *types: str) -> list[Any]:
         return [event for event in self.events if event.type in types]
 
     def nodes(self, type_: str = "node_completed") -> list[str]:
@@ -57,7 +58,7 @@ def check_laws(events: list[Envelope]) -> None:
     assert [event.type for event in events].count("stream_end") == 1
     assert events[-1].type == "stream_end"
     assert events[-2].type in {"execution_completed", "execution_failed", "execution_cancelled"}
-    assert all(early.mono_ns <= late.mono_ns for early, late in zip(events, events[1:], strict=False))
+    assert all(early.mono_ns <= late.mono_ns for early, late in pairwise(events))
     open_attempts: set[tuple[Any, ...]] = set()
     for event in events:
         name = (event.activation, str(event.path))

@@ -11,6 +11,7 @@ from graphwire import Context, Graph
 from graphwire.engine.options import Options
 from graphwire.errors import StorageUnavailable
 from graphwire.events.encoding import Envelope
+from graphwire.events.notices import ExecutionProgress
 from tests.engine.hosting import heard, hosted
 from tests.engine.running import course, nothing, turn
 
@@ -97,8 +98,8 @@ async def test_at_the_bound_an_emission_waits_and_one_that_is_not_awaited_is_dro
     messages = [event for event in events if event.type == "node_message"]
     dropped = next(event.data for event in events if event.type == "events_dropped")
     assert bytes(messages[-1].data.message) == b'"awaited"'
-    assert len(messages) + dropped.count == 66_001  # type: ignore[union-attr]  # events_dropped
-    assert dropped.count > 0  # type: ignore[union-attr]
+    assert len(messages) + dropped.count == 66_001
+    assert dropped.count > 0
 
 
 @pytest.mark.bad_input(92)
@@ -266,8 +267,8 @@ async def test_progress_ends_at_a_hundred_percent_directly_before_the_terminal_e
         await host.ended(runner)
 
     notice = runner.hub.notice
-    assert notice is not None
-    assert notice.percent == 100.0  # type: ignore[union-attr]  # progress is the only notice of a hub
+    assert isinstance(notice, ExecutionProgress)
+    assert notice.percent == 100.0
 
 
 async def test_under_sync_a_node_runs_when_what_it_follows_from_is_stored() -> None:
@@ -326,9 +327,9 @@ async def test_the_end_is_shown_only_once_it_is_stored() -> None:
         while not runner.execution.is_over:
             await turn()
 
-        assert runner.status == "stopping"
+        early = runner.status
         assert runner.hub.visible < runner.hub.published - 1
 
         host.store.unavailable = None
         await host.ended(runner)
-        assert runner.status == "completed"
+        assert (early, runner.status) == ("stopping", "completed")
