@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -46,11 +47,11 @@ def serve(
         raise typer.Exit(2) from None
     for sentence in unknown_variables(os.environ):
         typer.echo(f"warning: {sentence}", err=True)
-    make_server(settings).run()
+    make_server(settings, ready=announce).run()
 
 
-def make_server(settings: Settings) -> StreamServer:
-    """Make the server of an application with these settings. It announces itself on standard output."""
+def make_server(settings: Settings, *, ready: Callable[[str, int], None]) -> StreamServer:
+    """Make the server of an application with these settings; ``ready`` is called with its address once it serves."""
     application = create_app(settings)
     config = uvicorn.Config(
         application,
@@ -61,14 +62,16 @@ def make_server(settings: Settings) -> StreamServer:
         loop="uvloop" if sys.platform != "win32" else "auto",
         log_level="warning",
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=max(1, int(settings.drain_s * _DRAIN_SHARE)),
     )
     with warnings.catch_warnings():
         # Its successor does not yet pass all of the WebSocket conformance suite.
         warnings.simplefilter("ignore", UvicornDeprecationWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
         config.load()
-    return StreamServer(config, drain=lambda: application.state.drain(), ready=announce)
+    return StreamServer(config, drain=lambda: application.state.drain(), ready=ready)
 
 
 def _shortened(record: logging.LogRecord) -> bool:

@@ -1,0 +1,20 @@
+"""What tests share with the nodes of the graphs in ``graphs/``, when both are in one process."""
+
+import asyncio
+from collections import defaultdict
+
+
+class Gate:
+    """A place where nodes wait until the test lets them pass."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def pass_through(self) -> None:
+        """Say that a node is here, and wait."""
+        self.reached.set()
+        await self.opened.wait()
+
+
+gates: defaultdict[str, Gate] = defaultdict(Gate)

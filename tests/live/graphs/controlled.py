@@ -1,0 +1,44 @@
+"""Graphs whose nodes wait for the test, talk as much as it wants, or fail."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from graphwire import Graph, Result
+from tests.live.control import gates
+
+chain = Graph("chain", name="Chain <of> three", state={"count": 0})
+for _name in ("first", "second", "third"):
+    chain.node(_name, "transform", {"set": {"count": "state.count + 1"}})
+chain.edge("first", "second").edge("second", "third")
+
+gated = Graph("gated", state={"gate": "gate"})
+
+
+@gated.node()
+async def hold(gate: str) -> dict[str, Any]:
+    """Wait until the test opens the gate."""
+    await gates[gate].pass_through()
+    return {"passed": True}
+
+
+talk = Graph("talk", state={"gate": None, "count": 10, "text": "word"})
+
+
+@talk.node()
+async def say(gate: str | None, count: int, text: str) -> AsyncIterator[Any]:
+    """Say a text so often; then wait at the gate, if there is one, and say it once more."""
+    for number in range(count):
+        yield {"number": number, "text": text}
+    if gate is not None:
+        await gates[gate].pass_through()
+        yield {"number": count, "text": text}
+    yield Result({"said": count})
+
+
+failing = Graph("failing")
+
+
+@failing.node()
+def broken() -> None:
+    """Fail."""
+    raise ValueError("no luck")

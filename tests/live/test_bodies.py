@@ -1,0 +1,228 @@
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.live.serving import Service, connection, request, serving
+
+START = "/graphs/chain/execute"
+
+
+async def refused(service: Service, body: bytes, path: str = START) -> tuple[int, dict[str, object]]:
+    """Send a body that is to be refused; check that it is a problem, and that nothing was started."""
+    answer = await service.client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (await service.client.get("/executions")).json()["items"] == []
+    return answer.status_code, answer.json()
+
+
+@pytest.mark.bad_input(1)
+@pytest.mark.parametrize("body", [b'{"state": {', b"{} {}", b"{}x", b"'", b"{,}", b"nul", b"   "])
+async def test_what_is_no_json_is_refused_with_its_place(service: Service, body: bytes) -> None:
+    status, problem = await refused(service, body)
+
+    assert status == 400
+    assert problem["code"] == "malformed_json"
+    errors = problem["errors"]
+    assert isinstance(errors, list)
+    assert errors[0]["line"] == 1
+    assert errors[0]["column"] >= 1
+
+
+@pytest.mark.bad_input(1)
+async def test_an_empty_body_is_refused_where_one_is_needed(service: Service) -> None:
+    status, problem = await refused(service, b"", "/graphs")
+
+    assert (status, problem["code"]) == (400, "malformed_json")
+
+
+@pytest.mark.bad_input(2)
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e400"])
+async def test_numbers_that_json_does_not_have_are_refused(service: Service, number: bytes) -> None:
+    status, _ = await refused(service, b'{"state": {"n": ' + number + b"}}")
+
+    assert status == 400
+
+
+@pytest.mark.bad_input(3)
+@pytest.mark.parametrize("number", [str(2**63 + 1).encode(), b"9" * 10_000, b"-" + b"9" * 30])
+async def test_whole_numbers_beyond_64_bits_are_refused_at_their_place(service: Service, number: bytes) -> None:
+    status, problem = await refused(service, b'{"state": {"n": ' + number + b"}}")
+
+    errors = problem["errors"]
+    assert status == 422
+    assert isinstance(errors, list)
+    assert errors[0]["pointer"] == "/state/n"
+
+
+@pytest.mark.bad_input(4)
+async def test_a_key_given_twice_is_refused_at_its_place(service: Service) -> None:
+    status, problem = await refused(service, b'{"state": {"a": 1, "a": 2}}')
+
+    errors = problem["errors"]
+    assert (status, problem["code"]) == (400, "duplicate_key")
+    assert isinstance(errors, list)
+    assert errors[0]["pointer"] == "/state/a"
+
+
+@pytest.mark.bad_input(5)
+@pytest.mark.parametrize("depth", [101, 100_000])
+async def test_nesting_that_is_too_deep_is_refused(service: Service, depth: int) -> None:
+    status, problem = await refused(service, b'{"state": {"a": ' + b"[" * depth + b"]" * depth + b"}}")
+
+    assert (status, problem["code"]) == (422, "too_deep")
+
+
+@pytest.mark.bad_input(6)
+@pytest.mark.parametrize("body", [b'{"state": {"a": "\xff"}}', '{"state": {}}'.encode("utf-16")])
+async def test_what_is_no_utf_8_is_refused(service: Service, body: bytes) -> None:
+    status, _ = await refused(service, body)
+
+    assert status == 400
+
+
+@pytest.mark.bad_input(6)
+async def test_a_byte_order_mark_is_dropped(service: Service) -> None:
+    body = b'\xef\xbb\xbf{"state": {"count": 1}}'
+    answer = await service.client.post(START, content=body, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == 202
+
+
+@pytest.mark.bad_input(7)
+@pytest.mark.parametrize("body", [rb'{"state": {"a": "\ud800"}}', rb'{"state": {"\udfff": 1}}', rb'{"\ud800": 1}'])
+async def test_a_lone_surrogate_is_refused_and_not_repeated(service: Service, body: bytes) -> None:
+    status, problem = await refused(service, body)
+
+    assert (status, problem["code"]) == (400, "invalid_text")
+    assert json.dumps(problem).encode().isascii()
+
+
+@pytest.mark.bad_input(8)
+@pytest.mark.parametrize("name", ["a\x00b", "a\u202eb", "a\u200bb", "a b", "a/b", "ａ"])
+async def test_an_id_with_other_than_plain_characters_is_refused(service: Service, name: str) -> None:
+    definition = {"id": name, "nodes": [{"id": "n", "type": "transform", "config": {"set": {}}}]}
+    status, problem = await refused(service, json.dumps(definition).encode(), "/graphs")
+
+    errors = problem["errors"]
+    assert status == 422
+    assert isinstance(errors, list)
+    assert errors[0]["pointer"] == "/id"
+
+
+@pytest.mark.bad_input(8)
+async def test_a_name_with_any_characters_is_kept_and_escaped_where_it_is_shown(service: Service) -> None:
+    name = "a\x00b\u202ec<script>alert(1)</script>"
+    definition = {"id": "odd", "name": name, "nodes": [{"id": "n", "type": "transform", "config": {"set": {}}}]}
+
+    created = await service.client.post("/graphs", json=definition)
+    page = await service.client.get("/")
+
+    assert created.status_code == 201
+    assert created.json()["definition"]["name"] == name
+    assert "\x00" not in page.text
+    assert "\u202e" not in page.text
+    assert "<script>" not in page.text
+
+
+@pytest.mark.bad_input(11)
+async def test_an_unknown_field_is_refused_with_the_nearest_known_name(service: Service) -> None:
+    status, problem = await refused(service, b'{"sate": {}, "limits": {"max_step": 3}}')
+
+    errors = problem["errors"]
+    assert status == 422
+    assert isinstance(errors, list)
+    assert [error["pointer"] for error in errors] == ["/limits/max_step", "/sate"]
+    assert '"max_steps"' in errors[0]["detail"]
+    assert '"state"' in errors[1]["detail"]
+
+
+@pytest.mark.bad_input(12)
+async def test_wrong_types_are_refused_all_at_once(service: Service) -> None:
+    body = {"state": [], "version": "5", "entry": {}, "seed": True, "limits": None, "detail": "loud", "metadata": None}
+    status, problem = await refused(service, json.dumps(body).encode())
+
+    errors = problem["errors"]
+    assert (status, problem["code"]) == (422, "invalid_request")
+    assert isinstance(errors, list)
+    assert [error["pointer"] for error in errors] == [f"/{name}" for name in body]
+
+
+@pytest.mark.bad_input(12)
+@pytest.mark.parametrize("body", [b"[]", b"null", b"3", b'"text"'])
+async def test_a_body_that_is_no_object_is_refused(service: Service, body: bytes) -> None:
+    status, problem = await refused(service, body)
+
+    assert (status, problem["code"]) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "media_type", ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16", "", "json"]
+)
+async def test_a_body_of_another_type_is_refused(service: Service, media_type: str) -> None:
+    answer = await service.client.post(START, content=b"{}", headers={"Content-Type": media_type})
+
+    assert answer.status_code == 415
+    assert answer.json()["code"] == "unsupported_media_type"
+    assert answer.json()["allowed"] == ["application/json"]
+
+
+@pytest.mark.bad_input(18)
+async def test_a_compressed_body_is_refused(service: Service) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    answer = await service.client.post(START, content=b"{}", headers=headers)
+
+    assert answer.status_code == 415
+    assert answer.json()["code"] == "unsupported_compression"
+
+
+@pytest.mark.bad_input(17)
+async def test_a_body_whose_length_is_too_large_is_refused_before_it_is_sent(tmp_path: Path) -> None:
+    async with serving(tmp_path, max_body_bytes=2_000) as service, connection(service.port) as raw:
+        head = request("POST", START, Content_Type="application/json", Content_Length="2001")
+        await raw.send(head)
+
+        status, headers = await raw.head()
+        body = await raw.reader.read()  # to the end: the connection closes
+
+    assert status == 413
+    assert headers["connection"] == "close"
+    assert json.loads(body)["code"] == "body_too_large"
+    assert json.loads(body)["limit"] == 2_000
+
+
+@pytest.mark.bad_input(17)
+async def test_a_chunked_body_is_refused_as_soon_as_it_is_too_large(tmp_path: Path) -> None:
+    async with serving(tmp_path, max_body_bytes=2_000) as service, connection(service.port) as raw:
+        head = request("POST", START, Content_Type="application/json", Transfer_Encoding="chunked")
+        await raw.send(head + b"7d1\r\n" + b" " * 2_001 + b"\r\n")  # and no end
+
+        status, headers = await raw.head()
+        body = await raw.reader.read()
+
+    assert status == 413
+    assert headers["connection"] == "close"
+    assert json.loads(body)["code"] == "body_too_large"
+
+
+@pytest.mark.bad_input(17)
+async def test_a_definition_has_a_limit_of_its_own(tmp_path: Path) -> None:
+    async with serving(tmp_path, max_definition_bytes=1_024) as service:
+        headers = {"Content-Type": "application/json"}
+        answer = await service.client.post("/graphs", content=b" " * 1_025, headers=headers)
+
+    assert answer.status_code == 413
+    assert "GRAPHWIRE_MAX_DEFINITION_BYTES" in answer.json()["detail"]
+
+
+@pytest.mark.bad_input(63)
+async def test_a_client_that_leaves_in_the_middle_of_its_upload_starts_nothing(service: Service) -> None:
+    async with connection(service.port) as raw:
+        await raw.send(request("POST", START, Content_Type="application/json", Content_Length="500") + b'{"state": {')
+
+    # One answered request later the server has certainly seen the end of the other connection.
+    async with asyncio.timeout(5):
+        while service.server.server_state.tasks:
+            await service.client.get("/health/live")
+    assert (await service.client.get("/executions")).json()["items"] == []
