@@ -186,7 +186,9 @@ def _merge(old: Value | None, written: bytes) -> Value:
 
 def _union(old: Value | None, written: bytes) -> Value:
     _list(written)
-    held = b"[]" if old is None else _list(old)
+    if old is None:
+        return written
+    held = _list(old)
     seen = set(map(identity, thaw(to_bytes(held))))
     added = []
     for item in thaw(written):

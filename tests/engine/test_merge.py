@@ -164,9 +164,7 @@ def test_true_and_one_conflict() -> None:
 def test_a_policy_decides_between_different_values(policy: ConflictPolicy | None, expected: bytes) -> None:
     begin = start()
 
-    outcome = merged(
-        wrote(begin, "a", x={"a": 1, "b": {"c": 1}}), wrote(begin, "b", x={"b": {"d": 2}}), policy=policy
-    )
+    outcome = merged(wrote(begin, "a", x={"a": 1, "b": {"c": 1}}), wrote(begin, "b", x={"b": {"d": 2}}), policy=policy)
 
     assert outcome.state.get("x") == expected
     [conflict] = outcome.conflicts
