@@ -3,6 +3,7 @@
 import logging
 import secrets
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import problems
@@ -36,6 +37,8 @@ class RequestId:
 
         try:
             await self._app(scope, receive, named)
+        except ClientDisconnect:
+            log.info("request %s: the client left before it had sent everything (499)", request_id)
         except Exception:  # border: the top of a request
             log.exception("request %s failed", request_id)
             if started:

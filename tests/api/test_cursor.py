@@ -6,7 +6,7 @@ from graphwire.errors import InvalidCursor
 
 @pytest.mark.bad_input(64)
 @pytest.mark.parametrize(
-    "text", ["x", "-1", "+1", "1e3", "1.0", "1\x00", "0x10", "1_000", " 1", "９", "²", "9" * 9_000]
+    "text", ["x", "-1", "+1", "1e3", "1.0", "1\x00", "0x10", "1_000", " 1", "\uff19", "²", "9" * 9_000]
 )
 def test_what_is_no_plain_whole_number_is_no_cursor(text: str) -> None:
     with pytest.raises(InvalidCursor):

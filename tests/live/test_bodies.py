@@ -100,7 +100,7 @@ async def test_a_lone_surrogate_is_refused_and_not_repeated(service: Service, bo
 
 
 @pytest.mark.bad_input(8)
-@pytest.mark.parametrize("name", ["a\x00b", "a\u202eb", "a\u200bb", "a b", "a/b", "ａ"])
+@pytest.mark.parametrize("name", ["a\x00b", "a\u202eb", "a\u200bb", "a b", "a/b", "\uff41"])
 async def test_an_id_with_other_than_plain_characters_is_refused(service: Service, name: str) -> None:
     definition = {"id": name, "nodes": [{"id": "n", "type": "transform", "config": {"set": {}}}]}
     status, problem = await refused(service, json.dumps(definition).encode(), "/graphs")

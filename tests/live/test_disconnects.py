@@ -1,0 +1,91 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.live.control import gates
+from tests.live.serving import Service, connection, numbers, parse, request, serving, types
+
+
+@pytest.mark.capability("SSE-09")
+async def test_an_execution_that_is_to_end_with_its_readers_does(tmp_path: Path) -> None:
+    async with serving(tmp_path, disconnect_grace_s=0.05) as service:
+        start = {"on_disconnect": "cancel"}
+        async with service.client.stream("POST", "/graphs/gated/execute/stream", json=start) as answer:
+            execution = answer.headers["location"]
+            await gates["gate"].reached.wait()
+
+        events = (await service.client.get(f"{execution}/events?wait=10&after=2", headers=JSON)).json()["events"]
+
+    assert events[0]["type"] == "command_accepted"
+    assert events[0]["data"]["arguments"] == {"reason": "its last reader left"}
+
+
+@pytest.mark.capability("SSE-09")
+async def test_a_reader_that_comes_back_in_time_keeps_it_running(tmp_path: Path) -> None:
+    async with serving(tmp_path, disconnect_grace_s=0.5) as service:
+        start = {"on_disconnect": "cancel"}
+        other = {"on_disconnect": "cancel", "state": {"gate": "other"}}
+        async with service.client.stream("POST", "/graphs/gated/execute/stream", json=start) as answer:
+            execution = answer.headers["location"]
+            await gates["gate"].reached.wait()
+        async with service.client.stream("GET", f"{execution}/events", headers={"Last-Event-ID": "2"}) as answer:
+            # The grace period of the first reader is over when that of a later execution, which nobody reads, is.
+            async with service.client.stream("POST", "/graphs/gated/execute/stream", json=other) as leaving:
+                await gates["other"].reached.wait()
+            left = leaving.headers["location"]
+            await service.client.get(f"{left}/events?wait=10&after=2", headers=JSON)
+            gates["gate"].opened.set()
+            blocks = parse(await answer.aread())
+
+    assert types(blocks)[-2:] == ["execution_completed", "stream_end"]
+
+
+async def test_a_reader_that_stays_keeps_it_running_when_another_leaves(tmp_path: Path) -> None:
+    async with serving(tmp_path, disconnect_grace_s=0) as service:
+        start = {"on_disconnect": "cancel"}
+        async with service.client.stream("POST", "/graphs/gated/execute/stream", json=start) as answer:
+            execution = answer.headers["location"]
+            await gates["gate"].reached.wait()
+            async with service.client.stream("GET", f"{execution}/events"):
+                pass
+            async with asyncio.timeout(5):
+                while len(service.server.server_state.tasks) > 1:
+                    await service.client.get("/health/live")
+            gates["gate"].opened.set()
+            blocks = parse(await answer.aread())
+
+    assert types(blocks)[-2:] == ["execution_completed", "stream_end"]
+
+
+JSON = {"Accept": "application/json"}
+
+
+@pytest.mark.bad_input(63)
+async def test_a_client_that_leaves_before_the_answer_leaves_a_whole_execution(service: Service) -> None:
+    async with connection(service.port) as raw:
+        await raw.send(request("POST", "/graphs/gated/execute/wait", b"{}"))
+        await gates["gate"].reached.wait()
+    gates["gate"].opened.set()
+
+    items: list[dict[str, object]] = []
+    async with asyncio.timeout(5):
+        while not items or items[0]["status"] == "running":
+            items = (await service.client.get("/executions")).json()["items"]
+    assert items[0]["status"] == "completed"
+
+
+async def test_connections_that_come_and_go_leave_nothing_behind(service: Service) -> None:
+    execution = await service.start("gated")
+    await gates["gate"].reached.wait()
+    for _ in range(30):
+        async with connection(service.port) as raw:
+            await raw.send(request("GET", f"/executions/{execution}/events"))
+            await raw.head()
+            await raw.chunk()
+
+    async with asyncio.timeout(5):
+        while service.server.server_state.tasks:
+            await service.client.get("/health/live")
+    gates["gate"].opened.set()
+    assert numbers(await service.events(execution)) == [1, 2, 3, 4, 5]

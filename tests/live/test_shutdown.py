@@ -1,0 +1,178 @@
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.live.control import gates
+from tests.live.serving import GRAPHS, Service, parse, serving, types
+
+JSON = {"Accept": "application/json"}
+
+
+@asynccontextmanager
+async def process(folder: Path, **variables: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """Run ``graphwire serve`` as it is run by people; give its address, too."""
+    environment = {
+        **os.environ,
+        "GRAPHWIRE_DATABASE_URL": f"sqlite:///{folder}/graphwire.db",
+        "GRAPHWIRE_GRAPHS": str(GRAPHS),
+        **variables,
+    }
+    command = [sys.executable, "-m", "app", "serve", "--port", "0"]
+    running = await asyncio.create_subprocess_exec(
+        *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        assert running.stdout is not None
+        async with asyncio.timeout(20):
+            said = (await running.stdout.readuntil(b"curl -N")).decode()
+        found = re.search(r"http://\S+", said)
+        assert found is not None
+        yield running, found[0]
+    finally:
+        if running.returncode is None:
+            running.kill()
+        await running.wait()
+
+
+@pytest.mark.capability("SSE-13")
+async def test_streams_are_told_to_come_back_when_the_service_stops(service: Service) -> None:
+    execution = await service.start("gated")
+    await gates["gate"].reached.wait()
+
+    async with service.client.stream("GET", f"/executions/{execution}/events") as answer:
+        lines = answer.aiter_lines()
+        async for line in lines:
+            if line == "id: 2":
+                break
+        service.drain()
+        rest = parse(("\n".join([line async for line in lines]) + "\n").encode())
+
+    assert types(rest) == ["stream_closed"]
+    assert rest[0]["id"] == "2"
+    assert rest[0].data["data"]["code"] == "shutting_down"
+    assert 1_000 <= rest[0].data["data"]["retry_ms"] <= 5_000
+    gates["gate"].opened.set()
+
+
+async def test_while_the_service_stops_new_work_is_refused_and_reading_is_told_to_come_back(service: Service) -> None:
+    execution = (await service.run("chain"))["id"]
+    service.drain()
+
+    start = await service.client.post("/graphs/chain/execute")
+    ready = await service.client.get("/health/ready")
+    stream = await service.client.get(f"/executions/{execution}/events")
+    lines = await service.client.get(f"/executions/{execution}/events", headers={"Accept": "application/x-ndjson"})
+
+    assert (start.status_code, start.json()["code"]) == (503, "shutting_down")
+    assert int(start.headers["retry-after"]) > 0
+    assert (ready.status_code, ready.json()["reason"]) == (503, "shutting_down")
+    assert (await service.client.get("/health/live")).status_code == 200
+    assert stream.status_code == 200
+    assert types(parse(stream.content)) == ["stream_closed"]
+    assert "retry" in parse(stream.content)[0]
+    assert lines.status_code == 503
+
+
+async def test_a_long_poll_and_a_wait_end_when_the_service_stops(service: Service) -> None:
+    execution = await service.start("gated")
+    await gates["gate"].reached.wait()
+
+    async with asyncio.TaskGroup() as group:
+        poll = group.create_task(service.client.get(f"/executions/{execution}/events?after=2&wait=20", headers=JSON))
+        wait = group.create_task(service.client.post("/graphs/gated/execute/wait", json={"state": {"gate": "two"}}))
+        await gates["two"].reached.wait()
+        service.drain()
+
+    assert poll.result().json()["events"] == []
+    assert wait.result().status_code == 202
+    for gate in ("gate", "two"):
+        gates[gate].opened.set()
+
+
+async def test_an_open_stream_does_not_hold_up_the_stop(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    async with serving(tmp_path, drain_s=0.5) as service:
+        await service.start("gated")
+        await gates["gate"].reached.wait()
+        items = (await service.client.get("/executions")).json()["items"]
+        async with service.client.stream("GET", f"/executions/{items[0]['id']}/events") as answer:
+            service.server.should_exit = True
+            began = loop.time()
+            blocks = parse(await answer.aread())
+
+    assert types(blocks)[-1] == "stream_closed"
+    assert loop.time() - began < 5
+
+
+@pytest.mark.capability("OPS-03", "OPS-08")
+@pytest.mark.bad_input(129)
+async def test_the_command_serves_and_ends_in_time_when_it_is_told_to(tmp_path: Path) -> None:
+    async with process(tmp_path, GRAPHWIRE_DRAIN_S="1") as (running, address), httpx.AsyncClient() as client:
+        assert (await client.get(f"{address}/health/ready")).status_code == 200
+        async with client.stream("POST", f"{address}/graphs/gated/execute/stream") as answer:
+            lines = answer.aiter_lines()
+            async for line in lines:
+                if line == "id: 2":
+                    break
+            running.send_signal(signal.SIGTERM)
+            rest = [line async for line in lines]
+        async with asyncio.timeout(10):
+            await running.wait()
+
+    assert "event: stream_closed" in rest
+
+
+@pytest.mark.bad_input(128)
+async def test_what_a_killed_process_left_is_ended_by_the_next_and_readers_resume(tmp_path: Path) -> None:
+    talk = {"state": {"count": 3, "gate": "never"}}
+    async with process(tmp_path) as (running, address), httpx.AsyncClient() as client:
+        chain = (await client.post(f"{address}/graphs/chain/execute/wait", json={})).json()["id"]
+        async with client.stream("POST", f"{address}/graphs/talk/execute/stream", json=talk) as answer:
+            execution = answer.headers["location"]
+            async for line in answer.aiter_lines():
+                if line == "id: 5":
+                    break
+        # The page is answered after the events before it were handed to the store; a further start is stored after.
+        await client.post(f"{address}/graphs/chain/execute/wait", json={})
+        running.kill()
+        await running.wait()
+
+    async with serving(tmp_path) as service:
+        resumed = await service.client.get(f"{execution}/events", headers={"Last-Event-ID": "5"})
+        shown = (await service.client.get(execution)).json()
+        state = (await service.client.get(f"{execution}/state")).json()
+        assert (await service.client.get(f"/executions/{chain}")).json()["status"] == "completed"
+
+    blocks = parse(resumed.content)
+    first = 5 + 65_536 + 1
+    assert types(blocks) == ["checkpoint_restored", "node_cancelled", "execution_failed", "stream_end"]
+    assert [block.data["seq"] for block in blocks] == [first, first + 1, first + 2, first + 3]
+    assert blocks[0].data["data"] == {"valid_to": 5, "next": first}
+    assert blocks[1].data["node_id"] == "say"
+    assert blocks[2].data["data"]["error"]["code"] == "interrupted"
+    assert blocks[3].data["data"]["total_events"] == 9
+    assert (shown["status"], shown["error"]["code"]) == ("failed", "interrupted")
+    assert shown["last_seq"] == state["seq"] == first + 3
+    assert state["state"] == {"count": 3, "gate": "never", "text": "word"}
+
+
+async def test_a_second_server_on_the_same_database_says_why_it_does_not_start(tmp_path: Path) -> None:
+    async with serving(tmp_path):
+        second = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "app", "serve", "--port", "0",
+            env={**os.environ, "GRAPHWIRE_DATABASE_URL": f"sqlite:///{tmp_path}/graphwire.db"},
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        _, said = await second.communicate()
+
+    assert second.returncode != 0
+    assert b"in use" in said
+    assert b"Traceback" not in said
