@@ -41,13 +41,13 @@ class Openers:
             refused = error if isinstance(error, InputError) else InputError(f"items: {error.detail}")
             self._execution.finish(attempt, error=refused)
             return
+        if not values:
+            self._execution.finish(attempt, values)
+            return
         self._execution.leave_order(attempt)
         attempt.items = Items(values)
         self._execution.performer.arm(attempt)
-        if values:
-            self._open_more(attempt)
-        else:
-            self._items_done(attempt)
+        self._open_more(attempt)
 
     def _open_more(self, opener: Attempt) -> None:
         items, behaviour, plan = opener.items, opener.node.behaviour, opener.node.body
