@@ -30,7 +30,7 @@ test: check
 	$(BIN)/python -m pytest
 
 test-long: check
-	$(BIN)/python -m pytest --long
+	$(BIN)/python -m pytest --long -o faulthandler_timeout=3600
 
 check: .venv/installed-test
 	$(BIN)/ruff check .

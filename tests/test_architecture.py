@@ -88,7 +88,7 @@ def test_every_folder_of_a_package_is_a_package(package: str) -> None:
     assert [name(folder) for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
 
 
-def test_every_folder_of_tests_is_a_package() -> None:
-    folders = {path.parent for path in (ROOT / "tests").rglob("*.py")}
+def test_every_folder_with_tests_is_a_package() -> None:
+    folders = {path.parent for path in (ROOT / "tests").rglob("test_*.py")}
 
     assert [name(folder) for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
