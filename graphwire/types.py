@@ -13,9 +13,7 @@ JsonScalar: TypeAlias = str | int | float | bool | None
 Json: TypeAlias = "JsonScalar | list[Json] | dict[str, Json]"
 ReadOnlyJson: TypeAlias = "JsonScalar | Sequence[ReadOnlyJson] | Mapping[str, ReadOnlyJson]"
 
-Status: TypeAlias = Literal[
-    "queued", "running", "pausing", "paused", "stopping", "completed", "failed", "cancelled"
-]
+Status: TypeAlias = Literal["queued", "running", "pausing", "paused", "stopping", "completed", "failed", "cancelled"]
 TerminalStatus: TypeAlias = Literal["completed", "failed", "cancelled"]
 Outcome: TypeAlias = Literal["success", "partial"]
 Durability: TypeAlias = Literal["async", "sync"]

@@ -15,7 +15,6 @@ from graphwire.engine.state import State
 from graphwire.events.hub import Hub
 from graphwire.values import DELETE, Deleted, Frozen
 
-
 NO_RESULT = Raw(b"")
 
 
