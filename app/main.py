@@ -59,16 +59,10 @@ def create_app(settings: Settings) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestId)
-    problems.install(app)
-    for router in (
-        graphs.router,
-        graphs.drawings,
-        executions.router,
-        streams.router,
-        service.router,
-        health.router,
-    ):
+    routers = (graphs.router, graphs.drawings, executions.router, streams.router, service.router, health.router)
+    for router in routers:
         app.include_router(router)
+    problems.install(app, [route for router in routers for route in router.routes])
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     return app
 

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
 from app.api import errors
 from app.services.errors import CodeChanged, GraphExists, GraphReadOnly
@@ -117,7 +118,9 @@ def body_of(error: GraphwireError, request_id: str, status: int) -> dict[str, An
         "code": error.code,
         "request_id": request_id,
     }
-    body.update({name: value for name, value in error.facts.items() if name not in body})
+    # ``status`` is RFC 9457's; what stands where an error has a status of its own among its facts is ``current``.
+    facts = {"current" if name == "status" else name: value for name, value in error.facts.items()}
+    body.update({name: value for name, value in facts.items() if name not in body})
     if isinstance(error, InvalidInput) and error.problems:
         body["errors"] = [_entry(problem) for problem in error.problems[:MAX_PROBLEMS]]
         if len(error.problems) > MAX_PROBLEMS:
@@ -207,8 +210,9 @@ def _code(error: Mapping[str, Any]) -> str:
     return "missing" if error["type"] == "missing" else "invalid_value"
 
 
-def install(app: FastAPI) -> None:
-    """Make ``app`` answer every error, its own and the framework's, as a problem."""
+def install(app: FastAPI, routes: Iterable[BaseRoute]) -> None:
+    """Make ``app``, which has these routes, answer every error, its own and the framework's, as a problem."""
+    app.state.routes = [route for route in routes if isinstance(route, Route)]
     app.add_exception_handler(GraphwireError, _graphwire)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
@@ -245,15 +249,17 @@ async def _http(request: Request, error: Exception) -> Response:
         case 404:
             return render(NotFound("there is nothing at this address"), name)
         case 405:
-            allowed = [method.strip() for method in headers_allow(headers).split(",")]
-            refused = errors.MethodNotAllowed("this address does not take the method", allowed=sorted(allowed))
-            return render(refused, name, headers=headers)
+            allowed = _methods(request)
+            refused = errors.MethodNotAllowed("this address does not take the method", allowed=allowed)
+            return render(refused, name, headers={"Allow": ", ".join(allowed)})
         case status if 400 <= status < 500:
             return render(errors.BadRequest("the request cannot be read"), name, status=status, headers=headers)
         case _:
             return render(GraphwireError(UNEXPECTED), name)
 
 
-def headers_allow(headers: Mapping[str, str] | None) -> str:
-    """Return ``Allow``, in whatever case it was written."""
-    return next((value for key, value in (headers or {}).items() if key.lower() == "allow"), "")
+def _methods(request: Request) -> list[str]:
+    """Return what an address takes: the framework names the methods of one of its routes only."""
+    path = request.scope["path"]
+    routes: Sequence[Route] = request.app.state.routes
+    return sorted({method for route in routes if route.path_regex.match(path) for method in route.methods or ()})

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import struct
 from collections.abc import Callable
 from types import FrameType
 
@@ -12,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 log = logging.getLogger(__name__)
 
 NOTSENT_LOWAT_BYTES = 16 * 1024
+_RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 _TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux's number; Python names it from 3.12 on
 
 
@@ -54,6 +56,10 @@ class StreamProtocol(HttpToolsProtocol):
     def _cut(self) -> None:
         self._stuck = None
         log.info("cut a client that read nothing for %.0f s (too_slow)", self.write_timeout_s)
+        connection = self.transport.get_extra_info("socket")
+        if connection is not None:
+            # With a reset: the kernel would go on holding what is stuck, for a peer that may be gone.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
         self.transport.abort()
 
 

@@ -63,7 +63,8 @@ async def serving(folder: Path, **changes: Any) -> AsyncIterator[Service]:
     server = make_server(settings, ready=lambda _, port: ready.set_result(port))
     async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
         task = group.create_task(server.serve())
-        await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
+        first: set[asyncio.Future[Any]] = {task, ready}  # a start that fails ends the task
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         port = ready.result()
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
             try:

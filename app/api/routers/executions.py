@@ -96,6 +96,9 @@ async def list_executions(
     after: pagination.After = None,
 ) -> Response:
     """List executions, newest first."""
+    if q is not None and not q.isprintable():
+        detail = "a text to search for has no control characters"
+        raise InvalidInput(detail, [Problem("/query/q", "invalid_value", detail)])
     items, following = await executions.list(
         statuses=_statuses(status),
         graphs=pagination.split(graph),

@@ -1,0 +1,163 @@
+import asyncio
+
+import pytest
+
+from tests.live.control import gates
+from tests.live.serving import Service, types
+
+
+async def test_a_running_execution_is_shown_as_of_now(service: Service) -> None:
+    execution = await service.start("gated")
+    await gates["gate"].reached.wait()
+
+    body = (await service.client.get(f"/executions/{execution}")).json()
+    state = (await service.client.get(f"/executions/{execution}/state")).json()
+
+    assert body == {
+        "id": execution,
+        "graph_id": "gated",
+        "graph_version": 1,
+        "status": "running",
+        "outcome": None,
+        "started_at": body["started_at"],
+        "ended_at": None,
+        "duration_ms": body["duration_ms"],
+        "steps": 1,
+        "last_seq": 2,
+        "links": {"self": f"/executions/{execution}", "events": f"/executions/{execution}/events"},
+        "error": None,
+        "errors": [],
+        "reason": None,
+        "progress": {"percent": 0.0, "completed": 0, "total": 1, "running": ["hold"], "eta_s": None},
+        "interrupts": [],
+    }
+    assert body["started_at"].endswith("Z")
+    assert body["duration_ms"] > 0
+    assert state == {"seq": 2, "state": {"gate": "gate"}, "conflicts": []}
+    gates["gate"].opened.set()
+
+
+async def test_an_ended_execution_keeps_its_state(service: Service) -> None:
+    execution = (await service.run("chain"))["id"]
+
+    body = (await service.client.get(f"/executions/{execution}")).json()
+    state = (await service.client.get(f"/executions/{execution}/state")).json()
+
+    assert (body["status"], body["outcome"], body["last_seq"]) == ("completed", "success", 9)
+    assert state == {"seq": 9, "state": {"count": 3}, "conflicts": []}
+
+
+@pytest.mark.capability("CTL-05")
+async def test_cancelling_is_stored_before_it_is_answered_and_then_happens(service: Service) -> None:
+    execution = await service.start("gated")
+    await gates["gate"].reached.wait()
+
+    answer = await service.client.post(f"/executions/{execution}/cancel", json={"reason": "enough"})
+    blocks = await service.events(execution)
+
+    assert answer.status_code == 202
+    accepted = blocks[answer.json()["applied_seq"] - 1]
+    assert accepted["event"] == "command_accepted"
+    assert [each for each in types(blocks)[-4:] if each != "execution_progress"][-3:] == [
+        "node_cancelled", "execution_cancelled", "stream_end",
+    ]  # fmt: skip
+    assert (await service.client.get(f"/executions/{execution}")).json()["reason"] == "enough"
+
+
+async def test_a_command_that_does_not_fit_is_refused_with_those_that_do(service: Service) -> None:
+    execution = (await service.run("chain"))["id"]
+
+    answer = await service.client.post(f"/executions/{execution}/cancel")
+
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "command_not_allowed"
+    assert (answer.json()["current"], answer.json()["allowed"]) == ("completed", [])
+
+
+async def test_fifty_cancels_at_once_end_one_execution_once(service: Service) -> None:
+    execution = await service.start("gated")
+    await gates["gate"].reached.wait()
+
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(service.client.post(f"/executions/{execution}/cancel")) for _ in range(50)]
+    blocks = await service.events(execution)
+
+    statuses = [each.result().status_code for each in asked]
+    assert set(statuses) <= {202, 409}
+    assert types(blocks).count("execution_cancelled") == 1
+    assert types(blocks).count("command_accepted") == statuses.count(202)
+
+
+@pytest.mark.parametrize("path", ["", "/state", "/events/1"])
+async def test_an_execution_that_does_not_exist_is_not_found(service: Service, path: str) -> None:
+    answer = await service.client.get(f"/executions/nothing{path}")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_executions_are_listed_newest_first_in_pages(service: Service) -> None:
+    started = [(await service.run("chain"))["id"] for _ in range(5)]
+
+    read: list[str] = []
+    address: str | None = "/executions?limit=2"
+    while address is not None:
+        answer = await service.client.get(address)
+        read += [item["id"] for item in answer.json()["items"]]
+        address = answer.links["next"]["url"] if answer.json()["next"] else None
+
+    assert read == started[::-1]
+    oldest = await service.client.get("/executions?sort=started_at&limit=1")
+    assert oldest.json()["items"][0]["id"] == started[0]
+
+
+async def test_executions_are_found_by_what_they_are(service: Service) -> None:
+    chain = (await service.run("chain"))["id"]
+    failed = (await service.run("failing"))["id"]
+    running = await service.start("gated")
+    await gates["gate"].reached.wait()
+
+    async def found(query: str) -> list[str]:
+        return [item["id"] for item in (await service.client.get(f"/executions?{query}")).json()["items"]]
+
+    assert await found("status=completed") == [chain]
+    assert await found("status=completed,failed") == [failed, chain]
+    assert await found("status=running&status=failed") == [running, failed]
+    assert await found("status=stopping") == []
+    assert await found("graph=chain,gated") == [running, chain]
+    assert await found(f"q={chain[-12:]}") == [chain]
+    assert await found("since=2001-01-01T00:00:00Z&until=2002-01-01T00:00:00%2B01:00") == []
+    assert len(await found("since=2001-01-01T00:00:00Z")) == 3
+    gates["gate"].opened.set()
+
+
+@pytest.mark.bad_input(55)
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0", "limit=-1", "limit=1e9", "limit=1001", "limit=x", "sort=id; drop table executions", "sort=state",
+        "status=done", "q=%00", "since=yesterday", "until=2026-01-01T00:00:00", "q=" + "x" * 201,
+    ],
+)  # fmt: skip
+async def test_a_list_that_cannot_be_made_is_refused_at_the_parameter(service: Service, query: str) -> None:
+    answer = await service.client.get(f"/executions?{query}")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert answer.json()["errors"][0]["pointer"] == f"/query/{query.partition('=')[0]}"
+
+
+@pytest.mark.bad_input(55)
+@pytest.mark.parametrize("text", ["'; drop table executions; --", "%", "_", "\\", '" or 1=1'])
+async def test_a_text_to_search_for_is_only_a_text(service: Service, text: str) -> None:
+    await service.run("chain")
+
+    answer = await service.client.get("/executions", params={"q": text})
+
+    assert answer.json()["items"] == []
+    assert len((await service.client.get("/executions")).json()["items"]) == 1
+
+
+@pytest.mark.parametrize("cursor", ["x", "%00", "e30=", "9" * 600])
+async def test_a_cursor_that_is_none_is_refused(service: Service, cursor: str) -> None:
+    answer = await service.client.get(f"/executions?after={cursor}")
+
+    assert answer.status_code in (400, 422)

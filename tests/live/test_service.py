@@ -1,0 +1,92 @@
+import re
+
+import pytest
+
+from app.api import problems
+from tests.live.serving import Service, connection, request
+
+
+async def test_the_service_says_that_it_serves(service: Service) -> None:
+    assert (await service.client.get("/health/live")).json() == {"status": "live", "reason": None}
+    assert (await service.client.get("/health/ready")).json() == {"status": "ready", "reason": None}
+
+
+async def test_what_is_not_there_is_a_problem(service: Service) -> None:
+    answer = await service.client.get("/nothing/here")
+
+    body = answer.json()
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert body == {
+        "type": "/problems/not_found",
+        "title": "Not found",
+        "status": 404,
+        "detail": body["detail"],
+        "code": "not_found",
+        "request_id": answer.headers["x-request-id"],
+    }
+
+
+async def test_a_method_that_is_not_offered_is_a_problem_that_says_which_are(service: Service) -> None:
+    answer = await service.client.patch("/graphs")
+
+    assert answer.status_code == 405
+    assert answer.json()["code"] == "method_not_allowed"
+    assert answer.json()["allowed"] == sorted(part.strip() for part in answer.headers["allow"].split(","))
+    assert "POST" in answer.json()["allowed"]
+
+
+async def test_an_address_is_never_redirected(service: Service) -> None:
+    for path in ("/graphs/", "//graphs", "/graphs/chain/", "/%2e%2e/graphs", "/graphs/..%2f..%2fetc"):
+        async with connection(service.port) as raw:
+            await raw.send(request("GET", path))
+            status, headers = await raw.head()
+        assert status == 404, path
+        assert "location" not in headers
+
+
+async def test_the_documentation_needs_no_other_host(service: Service) -> None:
+    page = await service.client.get("/docs")
+
+    addresses = re.findall(r"(?:src|href)=\"([^\"]+)\"", page.text)
+    assert len(addresses) == 3
+    for address in addresses:
+        assert address.startswith("/docs/")
+        asset = await service.client.get(address)
+        assert asset.status_code == 200
+        assert len(asset.content) > 1_000
+    assert "http" not in page.text.replace("http://www.w3.org", "")
+    assert (await service.client.get("/docs/..%2f..%2fsettings.py")).status_code == 404
+
+
+async def test_the_description_of_the_api_is_whole(service: Service) -> None:
+    schema = (await service.client.get("/openapi.json")).json()
+
+    named = set(re.findall(r"#/components/schemas/([A-Za-z0-9_.]+)", str(schema)))
+    assert named <= schema["components"]["schemas"].keys()
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            assert operation.get("description"), f"{method} {path}"
+    start = schema["paths"]["/graphs/{graph_id}/execute"]["post"]
+    assert "requestBody" in start
+    assert {"202", "404", "409", "413", "415", "422", "429", "503"} <= start["responses"].keys()
+
+
+async def test_every_code_is_explained(service: Service) -> None:
+    for code, kind in problems.kinds().items():
+        page = await service.client.get(f"/problems/{code}", headers={"Accept": "text/html"})
+        body = (await service.client.get(f"/problems/{code}")).json()
+        assert kind.title in page.text
+        assert body["code"] == code
+        assert body["explanation"]
+    assert (await service.client.get("/problems/none")).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "Accept-Language", "traceparent", "Cookie"])
+async def test_junk_in_headers_is_ignored(service: Service, name: str) -> None:
+    async with connection(service.port) as raw:
+        await raw.send(request("GET", "/health/live", None, **{name: "'\"<>,;=" * 50}))
+
+        status, _ = await raw.head()
+
+    assert status == 200
