@@ -7,7 +7,7 @@ from rpds import HashTrieMap
 
 V = TypeVar("V")
 
-MAX_RECENT: Final = 32
+MAX_RECENT: Final = 64
 
 
 class Layers(Generic[V]):
@@ -44,7 +44,9 @@ class Layers(Generic[V]):
         """Return a map with these values; None removes a key."""
         if len(self._recent) >= MAX_RECENT:
             self._settle()
-        return Layers(self._first, self._middle, {**self._recent, **changes})
+        recent = self._recent.copy()
+        recent.update(changes)
+        return Layers(self._first, self._middle, recent)
 
     def items(self) -> Iterator[tuple[str, V]]:
         """Iterate over keys and values, in the order of the keys."""

@@ -130,24 +130,41 @@ class _Merge:
 
     def run(self) -> Merged:
         reduced = self._reducers.keys
-        for key, touched in sorted(self._touched().items()):
+        for key, touched in sorted(self._disputed().items()):
             if key in reduced:
                 self._fold(key)
             else:
                 self._choose(key, touched)
         return Merged(self._state(), self._conflicts, self._folded)
 
-    def _touched(self) -> dict[str, list[int]]:
-        """Return the sides, in order, that have seen a write to a key which others have not; by key."""
-        touched: dict[str, list[int]] = {}
+    def _disputed(self) -> dict[str, list[int]]:
+        """Take each write that only one side has seen and to whose key no other side has seen another.
+
+        Returns:
+            The keys that are left, with the sides, in order, that have seen a write to it which not all have seen.
+        """
+        one: dict[str, int] = {}
+        disputed: dict[str, list[int]] = {}
         keys = self._log.keys
         for index, apart in enumerate(self._aparts):
             for bit in _bits(apart.past & ~self._common):
                 for key in keys[bit]:
-                    found = touched.setdefault(key, [])
-                    if not found or found[-1] != index:
-                        found.append(index)
-        return touched
+                    before = one.setdefault(key, index)
+                    if before != index and disputed.setdefault(key, [before])[-1] != index:
+                        disputed[key].append(index)
+        for key, index in one.items():
+            if key not in disputed and not self._is_taken(key, index):
+                disputed[key] = [index]
+        return disputed
+
+    def _is_taken(self, key: str, index: int) -> bool:
+        held = self._aparts[index].writes.get(key)
+        if held is None or self._common >> held & 1:
+            return False  # an operation, set by hand since, or one of several equal writes
+        if index:
+            self._changes[key] = self._sides[index].state.values.get(key)
+            self._writes[key] = held
+        return True
 
     def _state(self) -> State:
         first, apart = self._first, self._aparts[0]

@@ -163,6 +163,10 @@ class State:
                 new = _fold(reducers, key, old, written, folded)
             elif type(written) is bytes:
                 new = written
+                if type(old) is bytes:  # as below, but without a call: the commonest case
+                    changes[key] = new
+                    size += len(new) - len(old)
+                    continue
             else:
                 new = _plain(written)
             changes[key] = new

@@ -88,7 +88,8 @@ def merge(
     conflicts: list[Conflict] = []
     for key in sorted({key for state in states for key in [*state.values, *reducers]}):
         if key in reducers:
-            merged.operations[key] = operations = []
+            operations: list[tuple[str, Any]] = []
+            merged.operations[key] = operations
             merged.values[key] = start.get(key, ABSENT)
             for state in states:
                 for operation in state.operations.get(key, []):

@@ -68,8 +68,8 @@ def test_a_key_written_to_and_deleted_in_turn_leaves_nothing_behind() -> None:
     state = start(x=1)
 
     for number in range(200):
-        state = wrote(state, "w", **{f"k{number}": number})
-        state = wrote(state, "w", **{f"k{number}": DELETE})
+        state = state.commit({f"k{number}": b"1"}, "w", NONE, alone=True)
+        state = state.commit({f"k{number}": DELETE}, "w", NONE, alone=True)
 
     assert state.to_json() == b'{"x":1}'
     assert state.size == len(b'{"x":1}')
@@ -120,7 +120,7 @@ def test_a_view_is_a_mapping_of_what_is_there() -> None:
 
     assert dict(view) == {"a": 2, "b": 1}
     assert list(view) == ["a", "b"]
-    assert (len(view), "c" in view, 1 in view, view.get("c", "none")) == (2, False, False, "none")
+    assert (len(view), "c" in view, view.get("c", "none")) == (2, False, "none")
     with pytest.raises(KeyError):
         view["c"]
     with pytest.raises(TypeError):
