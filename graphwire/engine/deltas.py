@@ -27,6 +27,7 @@ class Delta(Struct, frozen=True, omit_defaults=True):
         update: What was written: of a key with a built-in reducer the operation, never what it grew.
         deleted: Keys that the commit removed.
         folded: Of keys whose reducer is code also what it made of them, so that restoring calls none.
+        emptied: And which of them it made absent.
         joined: Of keys whose reducer is code what they made of them where the activation's tokens met.
         parted: And which of them they removed there.
         result: The result as JSON, inside child scopes only.
@@ -38,6 +39,7 @@ class Delta(Struct, frozen=True, omit_defaults=True):
     update: Mapping[str, Raw] = {}
     deleted: Sequence[str] = ()
     folded: Mapping[str, Raw] = {}
+    emptied: Sequence[str] = ()
     joined: Mapping[str, Raw] = {}
     parted: Sequence[str] = ()
     result: Raw = NO_RESULT
@@ -65,13 +67,18 @@ class Recorder:
         written: dict[str, Raw] = {}
         deleted: list[str] = []
         folded: dict[str, Raw] = {}
+        emptied: list[str] = []
         for key, value in (update or {}).items():
             if isinstance(value, bytes):
                 written[key] = Raw(value)
             elif isinstance(value, Deleted):
                 deleted.append(key)
-            if scope.plan.reducers.calls_code(key) and (made := state.get(key)) is not None:
-                folded[key] = Raw(made)
+            if scope.plan.reducers.calls_code(key):
+                made = state.get(key)
+                if made is None:
+                    emptied.append(key)
+                else:
+                    folded[key] = Raw(made)
         met = attempt.folded or {}
         delta = Delta(
             activation=attempt.activation.id,
@@ -80,6 +87,7 @@ class Recorder:
             update=written,
             deleted=tuple(deleted),
             folded=folded,
+            emptied=tuple(emptied),
             joined={key: Raw(value) for key, value in met.items() if isinstance(value, bytes)},
             parted=tuple(key for key, value in met.items() if isinstance(value, Deleted)),
             result=NO_RESULT if scope.opener is None else Raw(result),
@@ -107,6 +115,7 @@ def restore(plan: Plan, start: State, entries: Sequence[int], deltas: Iterable[b
         update: dict[str, bytes | Deleted | Operations] = {key: bytes(value) for key, value in delta.update.items()}
         update.update(dict.fromkeys(delta.deleted, DELETE))
         folded: dict[str, Frozen] = {key: bytes(value) for key, value in delta.folded.items()}
+        folded.update(dict.fromkeys(delta.emptied, DELETE))
         alone = scheduler.alone
         made: dict[str, Frozen] = {key: bytes(value) for key, value in delta.joined.items()}
         made.update(dict.fromkeys(delta.parted, DELETE))

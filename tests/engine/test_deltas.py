@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphwire import Graph, prepare
+from graphwire import DELETE, Graph, prepare
 from graphwire.engine.deltas import restored_state
 from graphwire.engine.plan import outline
 from graphwire.nodes import builtin_registry
@@ -41,6 +41,10 @@ def graph() -> Graph:
     return built.edge("join", "last")
 
 
+def vanishing(old: Any, written: Any) -> Any:
+    return DELETE
+
+
 async def deltas_of(built: Graph) -> tuple[list[bytes], bytes]:
     async with hosted() as host:
         runner = await host.start(host.runner(built))
@@ -54,6 +58,17 @@ async def test_all_commits_give_the_final_state_without_calling_any_code() -> No
     deltas, state = await deltas_of(graph())
     plan = outline(graph().definition, builtin_registry())
 
+    assert thaw(restored_state(plan, {}, None, deltas)) == thaw(state)
+
+
+async def test_what_a_reducer_made_absent_stays_absent() -> None:
+    reducers: Any = {"x": vanishing}
+    built = Graph("g", reducers=reducers, state={"x": 0}).node(one)
+    deltas, state = await deltas_of(built)
+
+    plan = outline(built.definition, builtin_registry())
+
+    assert "x" not in thaw(state)
     assert thaw(restored_state(plan, {}, None, deltas)) == thaw(state)
 
 
