@@ -22,31 +22,31 @@ class Bounds:
     heartbeat_s: float
 
 
-def get_executions(connection: HTTPConnection) -> ExecutionService:
+async def get_executions(connection: HTTPConnection) -> ExecutionService:
     """Return the service of executions."""
     service: ExecutionService = connection.state.executions
     return service
 
 
-def get_graphs(connection: HTTPConnection) -> GraphService:
+async def get_graphs(connection: HTTPConnection) -> GraphService:
     """Return the service of graphs."""
     service: GraphService = connection.state.graphs
     return service
 
 
-def get_streams(connection: HTTPConnection) -> StreamService:
+async def get_streams(connection: HTTPConnection) -> StreamService:
     """Return the service of streams."""
     service: StreamService = connection.state.streams
     return service
 
 
-def get_bounds(connection: HTTPConnection) -> Bounds:
+async def get_bounds(connection: HTTPConnection) -> Bounds:
     """Return what bounds requests and streams."""
     bounds: Bounds = connection.state.bounds
     return bounds
 
 
-def get_clock(connection: HTTPConnection) -> Clock:
+async def get_clock(connection: HTTPConnection) -> Clock:
     """Return the clock."""
     clock: Clock = connection.state.clock
     return clock

@@ -1,6 +1,6 @@
 """Which media type answers a request (RFC 9110 §12.5.1)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.requests import Request
 
@@ -38,10 +38,11 @@ def choose(accept: str | None, offered: Sequence[str]) -> str:
     return chosen
 
 
-def accepts(*offered: str) -> Callable[[Request], str]:
+def accepts(*offered: str) -> Callable[[Request], Awaitable[str]]:
     """Make a dependency that gives the media type to answer in."""
 
-    def negotiate(request: Request) -> str:
+    # A coroutine function, as all dependencies are: the framework calls others in a thread.
+    async def negotiate(request: Request) -> str:
         return choose(request.headers.get("accept"), offered)
 
     return negotiate

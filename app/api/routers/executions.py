@@ -26,7 +26,7 @@ START_REFUSALS = (400, 404, 406, 409, 413, 415, 422, 429, 503)
 STATUSES = ("queued", "running", "pausing", "paused", "stopping", "completed", "failed", "cancelled")
 
 
-def refuse_repeated_start(request: Request) -> None:
+async def refuse_repeated_start(request: Request) -> None:
     """Refuse a start that a client repeats after it lost a stream.
 
     Raises:
