@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
@@ -19,6 +20,7 @@ _EACH, _COUNTED, _CHECKED = Rule.EACH, Rule.COUNTED, Rule.CHECKED
 _by_edge = attrgetter("edge")
 _by_node = attrgetter("node")
 _by_arrival = attrgetter("arrival")
+_new_hash = blake2b(digest_size=8).copy  # a copy takes half the time of a new one
 
 
 class Scheduler(Generic[S]):
@@ -93,10 +95,8 @@ class Scheduler(Generic[S]):
 
         In definition order of the nodes; at a node in the order given, tokens in definition order of their edges.
         """
-        found = list(self._ended)
-        found += [(node, token.state) for node, token in self._tokens()]
-        found.sort(key=lambda pair: pair[0])
-        yield from found
+        found = [*self._ended, *((node, token.state) for node, token in self._tokens())]
+        yield from sorted(found, key=lambda pair: pair[0])
 
     def map_states(self, change: Callable[[S], S]) -> None:
         """Replace every live and ended state, each distinct object once, so that what is shared stays shared."""
@@ -117,8 +117,12 @@ class Scheduler(Generic[S]):
         due: list[Activation[S]] = []
         asked: list[int] = []
         for node in self._entries:
-            self._put(node, Token(self._scope, VIRTUAL_EDGE, state, self._arrivals), due, asked)
+            token = Token(self._scope, VIRTUAL_EDGE, state, self._arrivals)
             self._arrivals += 1
+            if self._rules[node] is _EACH:
+                self._activate(node, (token,), (), due)
+                continue
+            self._put(node, token, asked)
             if self._rules[node] is _COUNTED and not self._open_inputs[node]:
                 self._activate_counted(node, due)
         self._settle(asked, due)
@@ -144,55 +148,55 @@ class Scheduler(Generic[S]):
         if active.get(node) is not activation:
             raise ValueError(f"{activation} is not active")
         topology = self._topology
-        outgoing = topology.outgoing[node]
         for edge in fired:
-            if edge not in outgoing:
+            if topology.sources[edge] != node:
                 raise ValueError(f"{activation} cannot fire edge {edge}")
         due: list[Activation[S]] = []
         asked: list[int] = []
         del active[node]
         if self._queues:
             self._hand_out_next(node, due)
-        if fired:
-            prefix = activation.id + "/"
-            targets, names, arrivals = topology.targets, self._edge_ids, self._arrivals
-            for edge in fired:
-                self._put(targets[edge], Token(prefix + names[edge], edge, state, arrivals), due, asked)
-                arrivals += 1
-            self._arrivals = arrivals
-        else:
+        if not fired:
             self._ended.append((node, state))
-        if topology.plain[node]:
+        prefix = activation.id + "/"
+        for edge in fired:
+            target = topology.targets[edge]
+            token = Token(prefix + self._edge_ids[edge], edge, state, self._arrivals)
+            self._arrivals += 1
+            if self._rules[target] is _EACH:
+                self._activate(target, (token,), (), due)
+            else:
+                self._put(target, token, asked)
+        outgoing = topology.outgoing[node]
+        # The one input of an EACH node need not be closed once it got its token.
+        if topology.plain[node] and not (len(fired) == len(outgoing) == 1 and self._rules[target] is _EACH):
             self._close_inputs(outgoing, fired, due)
         if self._checks:
             self._release_watchers(node, asked)
             self._settle(asked, due)
         return self._in_order(due) if len(due) > 1 else due
 
-    def _put(self, node: int, token: Token[S], due: list[Activation[S]], asked: list[int]) -> None:
-        rule = self._rules[node]
-        if rule is _EACH:
-            self._activate(node, (token,), (), due)
-        elif rule is _COUNTED:
+    def _put(self, node: int, token: Token[S], asked: list[int]) -> None:
+        if self._rules[node] is _COUNTED:
             self._gathered.setdefault(node, []).append(token)
-        else:
-            held = self._held.get(node)
-            if held is None:
-                held = self._held[node] = {}
-                self._live |= 1 << node
-            held.setdefault(token.edge, deque()).append(token)
-            asked.append(node)
+            return
+        held = self._held.get(node)
+        if held is None:
+            held = self._held[node] = {}
+            self._live |= 1 << node
+        held.setdefault(token.edge, deque()).append(token)
+        asked.append(node)
 
     def _activate(
         self, node: int, tokens: tuple[Token[S], ...], missing: tuple[int, ...], due: list[Activation[S]]
     ) -> None:
+        named = _new_hash()
         if len(tokens) == 1:
-            text = f"{self._node_ids[node]}\n{tokens[0].name}"
+            named.update(f"{self._node_ids[node]}\n{tokens[0].name}".encode())
         else:
-            text = "\n".join([self._node_ids[node], *[token.name for token in tokens]])
-        name = ActivationId(blake2b(text.encode(), digest_size=8).hexdigest())
+            named.update("\n".join([self._node_ids[node], *[token.name for token in tokens]]).encode())
         number = self._passes[node] = self._passes.get(node, 0) + 1
-        activation = Activation(name, node, tokens, missing, number)
+        activation = Activation(ActivationId(named.hexdigest()), node, tokens, missing, number)
         if node in self._active:
             self._queues.setdefault(node, deque()).append(activation)
             return
@@ -202,8 +206,7 @@ class Scheduler(Generic[S]):
         due.append(activation)
 
     def _hand_out_next(self, node: int, due: list[Activation[S]]) -> None:
-        queue = self._queues.get(node)
-        if queue is None:
+        if (queue := self._queues.get(node)) is None:
             return
         following = queue.popleft()
         if not queue:
@@ -251,7 +254,9 @@ class Scheduler(Generic[S]):
                 self._decide(asked.pop(), asked, due)
             if self._active or not self._held:
                 return
-            self._release_first(asked, due)
+            first = min(self._held)
+            self._release(first, self._held[first], asked, due)
+            asked.append(first)
 
     def _decide(self, node: int, asked: list[int], due: list[Activation[S]]) -> None:
         join = self._topology.joins[node]
@@ -268,11 +273,6 @@ class Scheduler(Generic[S]):
                 return
             else:
                 self._release(node, held, asked, due)
-
-    def _release_first(self, asked: list[int], due: list[Activation[S]]) -> None:
-        node = min(self._held)
-        self._release(node, self._held[node], asked, due)
-        asked.append(node)
 
     def _release(self, node: int, held: dict[int, deque[Token[S]]], asked: list[int], due: list[Activation[S]]) -> None:
         if node in self._spent:
@@ -335,15 +335,10 @@ class Scheduler(Generic[S]):
             asked.append(node)
 
     def _tokens(self) -> Iterator[tuple[int, Token[S]]]:
-        for node, activation in self._active.items():
+        for activation in chain(self._active.values(), *self._queues.values()):
             for token in activation.tokens:
-                yield node, token
-        for node, queue in self._queues.items():
-            for activation in queue:
-                for token in activation.tokens:
-                    yield node, token
-        for node, token in self._waiting_tokens():
-            yield node, token
+                yield activation.node, token
+        yield from self._waiting_tokens()
 
     def _waiting_tokens(self) -> Iterator[tuple[int, Token[S]]]:
         for node, tokens in self._gathered.items():
@@ -399,6 +394,6 @@ class Scheduler(Generic[S]):
             scheduler._queues.setdefault(activation.node, deque()).append(activation)
         waiting: list[int] = []
         for node, token in snapshot["waiting"]:
-            scheduler._put(node, take_token(token, states), [], waiting)
+            scheduler._put(node, take_token(token, states), waiting)
         scheduler._settle(waiting, [])
         return scheduler
