@@ -135,7 +135,7 @@ class Compiler:
             if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
                 return self.refuse(node, "the text holds a lone surrogate")
         elif type(value) is int and value > MAX_WHOLE:
-            return self.refuse(node, "whole numbers go up to 2^63 - 1")
+            return self.refuse(node, "whole numbers go up to 2^63")
         elif type(value) is float and value > MAX_FRACTION:
             return self.refuse(node, "the number is too large")
         elif value is not None and type(value) not in (bool, int, float):
