@@ -62,6 +62,7 @@ class Execution:
         ready: Attempts that may begin, in dispatch order.
         steps: Activations begun, those inside a ``foreach`` not counted.
         running: Attempts that hold a slot.
+        dispatchable: What ``take`` gives from.
         slots: How many attempts may run at once.
     """
 
@@ -97,6 +98,7 @@ class Execution:
         self._order: deque[Attempt] | None = deque() if options.in_order else None
         self._advancing = False
         self._dispatched: deque[Attempt] = deque()
+        self.dispatchable = self.ready if self._order is None else self._dispatched
         self._endings = Endings(self, clock, reporter, host)
         self._openers = Openers(self, self._endings, reporter)
         self._emissions = Emissions(reporter, self._order, max_events)
@@ -197,15 +199,15 @@ class Execution:
             self.finish(attempt, error=refused)
             return False
         behaviour = attempt.node.behaviour
+        if attempt.node.needs_slot:
+            attempt.phase = Phase.RUNNING
+            self.running += 1
+            return True
         if isinstance(behaviour, ForEach):
             self._openers.open(attempt, behaviour)
-            return False
-        if isinstance(behaviour, Wait):
+        elif isinstance(behaviour, Wait):
             self._sleep(attempt, behaviour)
-            return False
-        attempt.phase = Phase.RUNNING
-        self.running += 1
-        return True
+        return False
 
     def _join(self, attempt: Attempt) -> Sequence[Conflict]:
         scope = attempt.scope
@@ -245,7 +247,10 @@ class Execution:
         if self._order is None:
             if attempt.phase is Phase.RUNNING:
                 self.running -= 1
-            self._commit(attempt, value, error)
+            if value is None and error is None:
+                self.succeed(attempt, None, b"null", None)
+            else:
+                self._commit(attempt, value, error)
         else:
             attempt.outcome = Outcome(
                 value, error
@@ -265,8 +270,6 @@ class Execution:
     def _commit(self, attempt: Attempt, value: Any, error: BaseException | None) -> None:
         if error is not None:
             self.fail(attempt, error)
-        elif value is None:
-            self.succeed(attempt, None, b"null", None)
         else:
             try:
                 update, result, goto = read_result(attempt.node.output, attempt.node.has_output, value)
@@ -280,15 +283,14 @@ class Execution:
     ) -> None:
         """Commit an attempt that gave a result, or fail it if it cannot be routed."""
         scope, node, report = attempt.scope, attempt.node, self._report
-        scheduler = scope.scheduler
-        alone = scheduler.alone
         state = attempt.state
         try:
             if update:
+                alone = scope.scheduler.alone
                 state = state.commit(update, attempt.activation.id, scope.plan.reducers, alone=alone)
                 if state.size > self._max_state_bytes:
                     raise _too_large(update, state.size, self._max_state_bytes)
-            elif alone:
+            elif state.apart is not None and scope.scheduler.alone:
                 state = state.collapsed()
             route = node.plain_route if goto is None else None
             if route is None:
@@ -439,8 +441,10 @@ class Execution:
         """End all that is active in a scope and below it."""
         inner = set(self._below(scope))
         if scope is not self.root:
-            self.ready = deque(attempt for attempt in self.ready if attempt.scope not in inner)
-            self._dispatched = deque(attempt for attempt in self._dispatched if attempt.scope not in inner)
+            for waiting in (self.ready, self._dispatched):
+                kept = [attempt for attempt in waiting if attempt.scope not in inner]
+                waiting.clear()
+                waiting.extend(kept)
         for below in inner:
             for attempt in list(below.attempts):
                 attempt.reason = attempt.reason or reason

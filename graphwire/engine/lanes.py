@@ -197,7 +197,7 @@ class Lanes:
                 attempt = execution.take()
                 if attempt is None:
                     break
-                if execution.has_ready:
+                if execution.dispatchable:
                     self.wake()
                 behaviour = attempt.node.behaviour
                 if type(behaviour) is Compute:

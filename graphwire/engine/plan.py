@@ -8,7 +8,7 @@ from graphwire.engine.merge import Policies
 from graphwire.engine.reducers import Reducers
 from graphwire.engine.topology import Topology
 from graphwire.errors import UnknownNodeType, quoted
-from graphwire.graphs.behaviour import Behaviour, ForEach
+from graphwire.graphs.behaviour import Behaviour, ForEach, Wait
 from graphwire.graphs.code import Code
 from graphwire.graphs.definition import EdgeDefinition, GraphDefinition, NodeDefinition
 from graphwire.graphs.expressions import Expression, compile_expression
@@ -50,6 +50,7 @@ class NodePlan:
         plain_route: What fires on success when no edge has a condition; None if that depends on the state.
         goto: Target id to edge index.
         inputs: What replaces the parameters that are read by key.
+        needs_slot: Its attempts run; others sleep or are open.
         body: The plan of the graph that each item of a ``foreach`` runs.
     """
 
@@ -69,6 +70,7 @@ class NodePlan:
     has_output: bool
     effects: bool
     reads_result: bool
+    needs_slot: bool
     body: "Plan | None" = None
 
 
@@ -208,6 +210,7 @@ class _Compiler:
             has_output=node.output is not None,
             effects=node_type.has_effects if node.effects is None else node.effects,
             reads_result=any("result" in edge.when.roots_used for edge in edges if edge.when is not None),
+            needs_slot=not isinstance(behaviour, ForEach | Wait),
             body=body,
         )
 
