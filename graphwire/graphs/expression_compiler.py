@@ -212,10 +212,7 @@ class Compiler:
         return linked(self.compile(node), links)
 
     def _unary(self, node: ast.UnaryOp) -> Evaluate:
-        operand = node.operand
-        if isinstance(node.op, ast.USub) and isinstance(operand, ast.Constant) and operand.value == MAX_WHOLE + 1:
-            return constant(-operand.value)  # the least whole number has no positive
-        inner = self.compile(operand)
+        inner = self.compile(node.operand)
         if isinstance(node.op, ast.Not):
             return lambda frame: not inner(frame)
         if not isinstance(node.op, ast.USub | ast.UAdd):
