@@ -85,6 +85,17 @@ def test_a_join_waits_for_what_its_own_running_activation_may_send_back() -> Non
     assert drive.taken[-1] == (2, (1, 2))
 
 
+def test_a_join_goes_on_when_its_own_activation_sent_nothing_back() -> None:
+    drive = Drive(shape((0, 1), (1, 2), (2, 2), (2, 3), joins={1: "any"}, entries=(0, 1)))
+    drive.complete(1, 1)
+    drive.complete(0, 0)
+    drive.complete(1, 1)
+
+    assert drive.complete(2, 3) == [2, 3]
+    assert drive.taken[-2] == (2, (1,))
+    assert drive.ready[2].missing == ()
+
+
 def test_tokens_queue_on_an_edge_and_the_node_runs_one_after_the_other() -> None:
     drive = Drive(shape((0, 1), (1, 2), joins={1: "any"}, entries=(0, 1)))
     drive.complete(1, 1)
@@ -120,6 +131,19 @@ def test_a_join_of_two_takes_the_first_two_and_what_is_left_ends_there() -> None
     assert drive.complete(2, 4) == []
     assert [node for node, _ in drive.scheduler.ended] == [4, 4]
     assert drive.scheduler.is_quiescent
+
+
+def test_who_waits_for_what_is_left_at_a_join_of_two_goes_on_when_it_ended() -> None:
+    edges = ((0, 1), (0, 2), (0, 3), (1, 4), (2, 4), (3, 4), (4, 5), (0, 5))
+    drive = Drive(shape(*edges, joins={4: 2}))
+    drive.complete(0, 0, 1, 2, 7)
+    drive.complete(1, 3)
+    drive.complete(2, 4)
+    drive.complete(4)
+
+    assert drive.complete(3, 5) == [5]
+    assert drive.taken[-1] == (5, (7,))
+    assert drive.ready[5].missing == ()
 
 
 def test_a_join_of_two_is_released_with_one_when_no_more_can_arrive() -> None:
