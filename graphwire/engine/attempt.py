@@ -73,7 +73,7 @@ class Attempt(Struct, eq=False):
     Attributes:
         state: What the node sees; the merge of its tokens' states, made when the attempt begins.
         outcome: What it came to, kept until its turn comes (``ordering: deterministic``).
-        resumed_ns: When its node got control last.
+        held_ns: How long its node was seen to hold the event loop, at least; 0 if it was not.
         held: What it emitted, kept likewise.
         folded: What functions made of keys when its tokens' states were merged.
         reason: Why it is being ended from outside.
@@ -88,7 +88,6 @@ class Attempt(Struct, eq=False):
     phase: Phase = Phase.READY
     number: int = 1
     started_ns: int = 0
-    resumed_ns: int = 0
     ended_ns: int = 0
     outcome: "Outcome | None" = None
     held: deque[EventData] | None = None
@@ -98,6 +97,7 @@ class Attempt(Struct, eq=False):
     folded: Mapping[str, Frozen] | None = None
     emitted: int = 0
     dropped: int = 0
+    held_ns: int = 0
     lane: Any = None
 
 

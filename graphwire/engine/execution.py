@@ -188,7 +188,7 @@ class Execution:
                 conflicts = self._join(attempt)
             except NodeError as error:
                 refused = error
-        attempt.started_ns = attempt.resumed_ns = self.now_ns()
+        attempt.started_ns = self.now_ns()
         if self._report is not None:
             self._report.begun(attempt, conflicts)
         if self._order is not None:

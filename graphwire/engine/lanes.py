@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from concurrent.futures import Executor
 from contextlib import aclosing
-from types import coroutine
+from types import CodeType
 from typing import Any, Protocol
 
 from graphwire.engine.attempt import Attempt
@@ -22,7 +22,6 @@ from graphwire.graphs.behaviour import Call, Compute, Missing, Mode, Parameter
 from graphwire.values import thaw
 
 SLICE_NS = 1_000_000
-HELD_NS = 100_000_000
 GRACE_S = 5.0
 
 
@@ -238,15 +237,12 @@ class Lanes:
                 await waiting
             arguments = self._arguments(attempt, call, limit) if call.parameters else {}
             if call.mode is Mode.ASYNC:
-                steps = call.function(**arguments)
-                try:
-                    awaited = steps.send(None)
-                except StopIteration as stop:
-                    value = stop.value
-                else:
-                    value = await _resumed(steps, awaited, self, attempt)
+                value = await call.function(**arguments)
+            elif call.mode is Mode.STREAM:
+                value = await self._consume(attempt, call.function(**arguments))
             else:
-                value = await self._other(lane, attempt, call, arguments)
+                lane.in_thread = True
+                value = await self._in_thread(call.function, arguments)
         except asyncio.CancelledError as error:
             if not lane.is_interrupted and lane.task is not None and lane.task.cancelling():
                 raise  # the process ends
@@ -262,22 +258,11 @@ class Lanes:
         if lane.is_interrupted:
             self._interrupted(lane, attempt)
             return now
-        if now - attempt.resumed_ns > HELD_NS and not lane.in_thread:
-            self.held(attempt, now - attempt.resumed_ns)
+        if attempt.held_ns:
+            self._tell_held(attempt)
         lane.in_thread = False
         self.execution.finish(attempt, value, failure, now)
         return now
-
-    async def _other(self, lane: Lane, attempt: Attempt, call: Call, arguments: Mapping[str, Any]) -> Any:
-        if call.mode is Mode.STREAM:
-            steps = self._consume(attempt, call.function(**arguments))
-            try:
-                awaited = steps.send(None)
-            except StopIteration as stop:
-                return stop.value
-            return await _resumed(steps, awaited, self, attempt)
-        lane.in_thread = True
-        return await self._in_thread(call.function, arguments)
 
     async def _in_thread(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         value, error = await self._loop.run_in_executor(self._threads, _called, function, arguments)
@@ -357,14 +342,14 @@ class Lanes:
             self.execution.closed(attempt)
         self._moved()
 
-    def held(self, attempt: Attempt, duration_ns: int) -> None:
-        """A node kept the loop from everybody else for so long."""
+    def _tell_held(self, attempt: Attempt) -> None:
+        duration_ms = attempt.held_ns // 1_000_000
         self._surroundings.warn(
             attempt,
             "event_loop_blocked",
-            f"Node {quoted(attempt.node.id)} held the event loop for {duration_ns // 1_000_000} ms. "
+            f"Node {quoted(attempt.node.id)} held the event loop for {duration_ms} ms or more. "
             "Make it a plain function (it then runs in a thread), or await more often.",
-            {"node": attempt.node.id, "held_ms": duration_ns // 1_000_000},
+            {"node": attempt.node.id, "held_ms": duration_ms},
         )
 
 
@@ -380,30 +365,6 @@ class Turn:
         if time.monotonic_ns() >= self._lanes._slice_ends:
             yield
             self._lanes._slice_ends = time.monotonic_ns() + SLICE_NS
-
-
-@coroutine
-def _resumed(steps: Coroutine[Any, Any, Any], awaited: Any, lanes: Lanes, attempt: Attempt) -> Generator[Any, Any, Any]:
-    """Go on awaiting a coroutine that waits for ``awaited``; a step of it that holds the loop is named."""
-    monotonic_ns = time.monotonic_ns
-    value: Any = None
-    while True:
-        held = monotonic_ns() - attempt.resumed_ns
-        if held > HELD_NS:
-            lanes.held(attempt, held)
-        advance: Callable[[Any], Any] = steps.send
-        try:
-            value = yield awaited
-        except GeneratorExit:
-            steps.close()
-            raise
-        except BaseException as error:  # handed on to the node, which may handle it
-            value, advance = error, steps.throw
-        attempt.resumed_ns = monotonic_ns()
-        try:
-            awaited = advance(value)
-        except StopIteration as stop:
-            return stop.value
 
 
 def _called(function: Callable[..., Any], arguments: Mapping[str, Any]) -> tuple[Any, BaseException | None]:
@@ -433,3 +394,7 @@ def _argument(attempt: Attempt, parameter: Parameter) -> Any:
 
 def _timeout(attempt: Attempt, limit_s: float) -> NodeTimeout:
     return NodeTimeout(f"node {quoted(attempt.node.id)} took longer than {limit_s:g} s")
+
+
+PERFORMING: CodeType = Lanes._perform.__code__
+"""Where a node of a lane is below on the stack, with ``attempt`` as a local variable."""

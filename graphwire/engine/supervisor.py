@@ -5,8 +5,10 @@ import logging
 from collections.abc import Coroutine, Iterator
 from typing import Any, Self
 
+from graphwire.engine.lanes import PERFORMING
 from graphwire.engine.runner import Runner
 from graphwire.engine.threads import NodeThreads
+from graphwire.engine.watchdog import Watchdog
 from graphwire.types import ExecutionId
 
 _LOG = logging.getLogger(__name__)
@@ -25,6 +27,7 @@ class Supervisor:
         self._live: dict[ExecutionId, Runner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.threads = NodeThreads(threads)
+        self._watchdog: Watchdog | None = None
 
     def __len__(self) -> int:
         return len(self._live)
@@ -42,6 +45,9 @@ class Supervisor:
 
     def spawn(self, coro: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """Make a task that this supervisor owns."""
+        if self._watchdog is None:
+            self._watchdog = Watchdog(PERFORMING, self._is_busy)
+        self._watchdog.wake()
         task = asyncio.get_running_loop().create_task(coro, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -66,8 +72,13 @@ class Supervisor:
     async def __aenter__(self) -> Self:
         return self
 
+    def _is_busy(self) -> bool:
+        return bool(self._tasks)
+
     async def __aexit__(self, *exc_info: object) -> None:
         await self.drain()
+        if self._watchdog is not None:
+            self._watchdog.close()
         self.threads.shutdown(wait=False, cancel_futures=True)
 
     async def drain(self) -> None:

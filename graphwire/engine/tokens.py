@@ -2,6 +2,8 @@
 
 from typing import Generic, TypeVar
 
+from msgspec import Struct
+
 from graphwire.types import ActivationId
 
 S = TypeVar("S")
@@ -9,7 +11,7 @@ S = TypeVar("S")
 VIRTUAL_EDGE = -1
 
 
-class Token(Generic[S]):
+class Token(Struct, Generic[S], eq=False):
     """What an edge that fired put on its target.
 
     Attributes:
@@ -19,16 +21,13 @@ class Token(Generic[S]):
         arrival: Counts the scope's tokens in the order in which they came.
     """
 
-    __slots__ = ("arrival", "edge", "name", "state")
-
-    def __init__(self, name: str, edge: int, state: S, arrival: int) -> None:
-        self.name = name
-        self.edge = edge
-        self.state = state
-        self.arrival = arrival
+    name: str
+    edge: int
+    state: S
+    arrival: int
 
 
-class Activation(Generic[S]):
+class Activation(Struct, Generic[S], eq=False):
     """One run of a node that is due, with the tokens that it took.
 
     Attributes:
@@ -38,21 +37,11 @@ class Activation(Generic[S]):
         pass_number: 1 for the node's first activation in this scope, and so on.
     """
 
-    __slots__ = ("id", "missing", "node", "pass_number", "tokens")
-
-    def __init__(
-        self,
-        activation_id: ActivationId,
-        node: int,
-        tokens: tuple[Token[S], ...],
-        missing: tuple[int, ...],
-        pass_number: int,
-    ) -> None:
-        self.id = activation_id
-        self.node = node
-        self.tokens = tokens
-        self.missing = missing
-        self.pass_number = pass_number
+    id: ActivationId
+    node: int
+    tokens: tuple[Token[S], ...]
+    missing: tuple[int, ...]
+    pass_number: int
 
     def __repr__(self) -> str:
         return f"Activation({self.id}, node={self.node}, pass_number={self.pass_number})"
