@@ -18,16 +18,16 @@ async def refused(service: Service, body: bytes, path: str = START) -> tuple[int
 
 
 @pytest.mark.bad_input(1)
-@pytest.mark.parametrize("body", [b'{"state": {', b"{} {}", b"{}x", b"'", b"{,}", b"nul", b"   "])
-async def test_what_is_no_json_is_refused_with_its_place(service: Service, body: bytes) -> None:
-    status, problem = await refused(service, body)
+async def test_what_is_no_json_is_refused_with_its_place(service: Service) -> None:
+    for body in [b'{"state": {', b"{} {}", b"{}x", b"'", b"{,}", b"nul", b"   "]:
+        status, problem = await refused(service, body)
 
-    assert status == 400
-    assert problem["code"] == "malformed_json"
-    errors = problem["errors"]
-    assert isinstance(errors, list)
-    assert errors[0]["line"] == 1
-    assert errors[0]["column"] >= 1
+        assert status == 400
+        assert problem["code"] == "malformed_json"
+        errors = problem["errors"]
+        assert isinstance(errors, list)
+        assert errors[0]["line"] == 1
+        assert errors[0]["column"] >= 1
 
 
 @pytest.mark.bad_input(1)
@@ -38,22 +38,22 @@ async def test_an_empty_body_is_refused_where_one_is_needed(service: Service) ->
 
 
 @pytest.mark.bad_input(2)
-@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e400"])
-async def test_numbers_that_json_does_not_have_are_refused(service: Service, number: bytes) -> None:
-    status, _ = await refused(service, b'{"state": {"n": ' + number + b"}}")
+async def test_numbers_that_json_does_not_have_are_refused(service: Service) -> None:
+    for number in [b"NaN", b"Infinity", b"-Infinity", b"1e400"]:
+        status, _ = await refused(service, b'{"state": {"n": ' + number + b"}}")
 
-    assert status == 400
+        assert status == 400
 
 
 @pytest.mark.bad_input(3)
-@pytest.mark.parametrize("number", [str(2**63 + 1).encode(), b"9" * 10_000, b"-" + b"9" * 30])
-async def test_whole_numbers_beyond_64_bits_are_refused_at_their_place(service: Service, number: bytes) -> None:
-    status, problem = await refused(service, b'{"state": {"n": ' + number + b"}}")
+async def test_whole_numbers_beyond_64_bits_are_refused_at_their_place(service: Service) -> None:
+    for number in [str(2**63 + 1).encode(), b"9" * 10_000, b"-" + b"9" * 30]:
+        status, problem = await refused(service, b'{"state": {"n": ' + number + b"}}")
 
-    errors = problem["errors"]
-    assert status == 422
-    assert isinstance(errors, list)
-    assert errors[0]["pointer"] == "/state/n"
+        errors = problem["errors"]
+        assert status == 422
+        assert isinstance(errors, list)
+        assert errors[0]["pointer"] == "/state/n"
 
 
 @pytest.mark.bad_input(4)
@@ -67,19 +67,19 @@ async def test_a_key_given_twice_is_refused_at_its_place(service: Service) -> No
 
 
 @pytest.mark.bad_input(5)
-@pytest.mark.parametrize("depth", [101, 100_000])
-async def test_nesting_that_is_too_deep_is_refused(service: Service, depth: int) -> None:
-    status, problem = await refused(service, b'{"state": {"a": ' + b"[" * depth + b"]" * depth + b"}}")
+async def test_nesting_that_is_too_deep_is_refused(service: Service) -> None:
+    for depth in [101, 100_000]:
+        status, problem = await refused(service, b'{"state": {"a": ' + b"[" * depth + b"]" * depth + b"}}")
 
-    assert (status, problem["code"]) == (422, "too_deep")
+        assert (status, problem["code"]) == (422, "too_deep")
 
 
 @pytest.mark.bad_input(6)
-@pytest.mark.parametrize("body", [b'{"state": {"a": "\xff"}}', '{"state": {}}'.encode("utf-16")])
-async def test_what_is_no_utf_8_is_refused(service: Service, body: bytes) -> None:
-    status, _ = await refused(service, body)
+async def test_what_is_no_utf_8_is_refused(service: Service) -> None:
+    for body in [b'{"state": {"a": "\xff"}}', '{"state": {}}'.encode("utf-16")]:
+        status, _ = await refused(service, body)
 
-    assert status == 400
+        assert status == 400
 
 
 @pytest.mark.bad_input(6)
@@ -91,24 +91,24 @@ async def test_a_byte_order_mark_is_dropped(service: Service) -> None:
 
 
 @pytest.mark.bad_input(7)
-@pytest.mark.parametrize("body", [rb'{"state": {"a": "\ud800"}}', rb'{"state": {"\udfff": 1}}', rb'{"\ud800": 1}'])
-async def test_a_lone_surrogate_is_refused_and_not_repeated(service: Service, body: bytes) -> None:
-    status, problem = await refused(service, body)
+async def test_a_lone_surrogate_is_refused_and_not_repeated(service: Service) -> None:
+    for body in [rb'{"state": {"a": "\ud800"}}', rb'{"state": {"\udfff": 1}}', rb'{"\ud800": 1}']:
+        status, problem = await refused(service, body)
 
-    assert (status, problem["code"]) == (400, "invalid_text")
-    assert json.dumps(problem).encode().isascii()
+        assert (status, problem["code"]) == (400, "invalid_text")
+        assert json.dumps(problem).encode().isascii()
 
 
 @pytest.mark.bad_input(8)
-@pytest.mark.parametrize("name", ["a\x00b", "a\u202eb", "a\u200bb", "a b", "a/b", "\uff41"])
-async def test_an_id_with_other_than_plain_characters_is_refused(service: Service, name: str) -> None:
-    definition = {"id": name, "nodes": [{"id": "n", "type": "transform", "config": {"set": {}}}]}
-    status, problem = await refused(service, json.dumps(definition).encode(), "/graphs")
+async def test_an_id_with_other_than_plain_characters_is_refused(service: Service) -> None:
+    for name in ["a\x00b", "a\u202eb", "a\u200bb", "a b", "a/b", "\uff41"]:
+        definition = {"id": name, "nodes": [{"id": "n", "type": "transform", "config": {"set": {}}}]}
+        status, problem = await refused(service, json.dumps(definition).encode(), "/graphs")
 
-    errors = problem["errors"]
-    assert status == 422
-    assert isinstance(errors, list)
-    assert errors[0]["pointer"] == "/id"
+        errors = problem["errors"]
+        assert status == 422
+        assert isinstance(errors, list)
+        assert errors[0]["pointer"] == "/id"
 
 
 @pytest.mark.bad_input(8)
@@ -150,22 +150,26 @@ async def test_wrong_types_are_refused_all_at_once(service: Service) -> None:
 
 
 @pytest.mark.bad_input(12)
-@pytest.mark.parametrize("body", [b"[]", b"null", b"3", b'"text"'])
-async def test_a_body_that_is_no_object_is_refused(service: Service, body: bytes) -> None:
-    status, problem = await refused(service, body)
+async def test_a_body_that_is_no_object_is_refused(service: Service) -> None:
+    for body in [b"[]", b"null", b"3", b'"text"']:
+        status, problem = await refused(service, body)
 
-    assert (status, problem["code"]) == (422, "invalid_request")
+        assert (status, problem["code"]) == (422, "invalid_request")
 
 
-@pytest.mark.parametrize(
-    "media_type", ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16", "", "json"]
-)
-async def test_a_body_of_another_type_is_refused(service: Service, media_type: str) -> None:
-    answer = await service.client.post(START, content=b"{}", headers={"Content-Type": media_type})
+async def test_a_body_of_another_type_is_refused(service: Service) -> None:
+    for media_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/json; charset=utf-16",
+        "",
+        "json",
+    ]:
+        answer = await service.client.post(START, content=b"{}", headers={"Content-Type": media_type})
 
-    assert answer.status_code == 415
-    assert answer.json()["code"] == "unsupported_media_type"
-    assert answer.json()["allowed"] == ["application/json"]
+        assert answer.status_code == 415
+        assert answer.json()["code"] == "unsupported_media_type"
+        assert answer.json()["allowed"] == ["application/json"]
 
 
 @pytest.mark.bad_input(18)

@@ -88,11 +88,11 @@ async def test_fifty_cancels_at_once_end_one_execution_once(service: Service) ->
     assert types(blocks).count("command_accepted") == statuses.count(202)
 
 
-@pytest.mark.parametrize("path", ["", "/state", "/events/1"])
-async def test_an_execution_that_does_not_exist_is_not_found(service: Service, path: str) -> None:
-    answer = await service.client.get(f"/executions/nothing{path}")
+async def test_an_execution_that_does_not_exist_is_not_found(service: Service) -> None:
+    for path in ["", "/state", "/events/1"]:
+        answer = await service.client.get(f"/executions/nothing{path}")
 
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 async def test_executions_are_listed_newest_first_in_pages(service: Service) -> None:
@@ -131,33 +131,40 @@ async def test_executions_are_found_by_what_they_are(service: Service) -> None:
 
 
 @pytest.mark.bad_input(55)
-@pytest.mark.parametrize(
-    "query",
-    [
-        "limit=0", "limit=-1", "limit=1e9", "limit=1001", "limit=x", "sort=id; drop table executions", "sort=state",
-        "status=done", "q=%00", "since=yesterday", "until=2026-01-01T00:00:00", "q=" + "x" * 201,
-    ],
-)  # fmt: skip
-async def test_a_list_that_cannot_be_made_is_refused_at_the_parameter(service: Service, query: str) -> None:
-    answer = await service.client.get(f"/executions?{query}")
+async def test_a_list_that_cannot_be_made_is_refused_at_the_parameter(service: Service) -> None:
+    for query in [
+        "limit=0",
+        "limit=-1",
+        "limit=1e9",
+        "limit=1001",
+        "limit=x",
+        "sort=id; drop table executions",
+        "sort=state",
+        "status=done",
+        "q=%00",
+        "since=yesterday",
+        "until=2026-01-01T00:00:00",
+        "q=" + "x" * 201,
+    ]:
+        answer = await service.client.get(f"/executions?{query}")
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
-    assert answer.json()["errors"][0]["pointer"] == f"/query/{query.partition('=')[0]}"
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+        assert answer.json()["errors"][0]["pointer"] == f"/query/{query.partition('=')[0]}"
 
 
 @pytest.mark.bad_input(55)
-@pytest.mark.parametrize("text", ["'; drop table executions; --", "%", "_", "\\", '" or 1=1'])
-async def test_a_text_to_search_for_is_only_a_text(service: Service, text: str) -> None:
+async def test_a_text_to_search_for_is_only_a_text(service: Service) -> None:
     await service.run("chain")
 
-    answer = await service.client.get("/executions", params={"q": text})
+    for text in ["'; drop table executions; --", "%", "_", "\\", '" or 1=1']:
+        answer = await service.client.get("/executions", params={"q": text})
 
-    assert answer.json()["items"] == []
-    assert len((await service.client.get("/executions")).json()["items"]) == 1
+        assert answer.json()["items"] == []
+        assert len((await service.client.get("/executions")).json()["items"]) == 1
 
 
-@pytest.mark.parametrize("cursor", ["x", "%00", "e30=", "9" * 600])
-async def test_a_cursor_that_is_none_is_refused(service: Service, cursor: str) -> None:
-    answer = await service.client.get(f"/executions?after={cursor}")
+async def test_a_cursor_that_is_none_is_refused(service: Service) -> None:
+    for cursor in ["x", "%00", "e30=", "9" * 600]:
+        answer = await service.client.get(f"/executions?after={cursor}")
 
-    assert answer.status_code in (400, 422)
+        assert answer.status_code in (400, 422)

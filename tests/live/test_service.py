@@ -1,7 +1,5 @@
 import re
 
-import pytest
-
 from app.api import problems
 from tests.live.serving import Service, connection, request
 
@@ -82,11 +80,11 @@ async def test_every_code_is_explained(service: Service) -> None:
     assert (await service.client.get("/problems/none")).status_code == 404
 
 
-@pytest.mark.parametrize("name", ["X-Forwarded-For", "Accept-Language", "traceparent", "Cookie"])
-async def test_junk_in_headers_is_ignored(service: Service, name: str) -> None:
-    async with connection(service.port) as raw:
-        await raw.send(request("GET", "/health/live", None, **{name: "'\"<>,;=" * 50}))
+async def test_junk_in_headers_is_ignored(service: Service) -> None:
+    for name in ["X-Forwarded-For", "Accept-Language", "traceparent", "Cookie"]:
+        async with connection(service.port) as raw:
+            await raw.send(request("GET", "/health/live", None, **{name: "'\"<>,;=" * 50}))
 
-        status, _ = await raw.head()
+            status, _ = await raw.head()
 
-    assert status == 200
+        assert status == 200
