@@ -136,6 +136,7 @@ class Runner:
         self._from_threads: deque[tuple[Attempt, EventData, int]] = deque()
         self._gate = threading.Condition()
         self._is_draining = False
+        self._stopping_from = 0
         self._turn = self._lanes.turn()
 
     # --- life -----------------------------------------------------------------------------------------------------
@@ -189,7 +190,9 @@ class Runner:
         """The status as it may be told: terminal only once the end is stored."""
         if self.hub.closed:
             return self.execution.status
-        return "running" if self.execution.status == "running" else "stopping"
+        end = self.execution.end
+        is_stopping = end is not None and end.status != "completed" and self.hub.visible >= self._stopping_from
+        return "stopping" if is_stopping else "running"
 
     @property
     def is_ended(self) -> bool:
@@ -223,7 +226,7 @@ class Runner:
         self._report.execution(
             types.CommandAccepted(command="cancel", arguments=Raw(arguments), by=msgspec.UNSET if by is None else by)
         )
-        seq = self.hub.published
+        seq = self._stopping_from = self.hub.published
         self.execution.stop(End("cancelled", reason=reason))
         await self._until_stored(seq)
         return seq

@@ -22,7 +22,7 @@ async def third() -> None:
     return None
 
 
-@pytest.mark.capability("EVT-04", "EVT-05", "EVT-22")
+@pytest.mark.capability("EVT-04", "EVT-05", "EXE-22")
 async def test_a_chain_runs_in_order_and_its_state_flows_along_the_edges() -> None:
     graph = Graph("orders").node(first).node(second, output="double").node(third)
     graph.edge(first, second).edge(second, third)

@@ -332,4 +332,4 @@ async def test_the_end_is_shown_only_once_it_is_stored() -> None:
 
         host.store.unavailable = None
         await host.ended(runner)
-        assert (early, runner.status) == ("stopping", "completed")
+        assert (early, runner.status) == ("running", "completed")
