@@ -1,0 +1,32 @@
+"""The command behind ``make bench``."""
+
+import argparse
+import asyncio
+import gc
+import tempfile
+from pathlib import Path
+
+import uvloop
+
+from tests.benchmarks import engine
+from tests.benchmarks.printing import introduce, say
+
+TABLES = {"engine": engine.measure}
+
+
+def main() -> None:
+    """Measure the tables that were asked for, or both."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("tables", nargs="*", choices=[*TABLES, []], help="which tables; both if none is named")
+    parser.add_argument("--repeats", type=int, default=7, help="values per figure (7); more give a truer spread")
+    arguments = parser.parse_args()
+    introduce(Path(tempfile.gettempdir()))
+    for name in arguments.tables or TABLES:
+        gc.freeze()  # what was imported is not looked at again by every collection
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(TABLES[name](arguments.repeats))
+    say()
+
+
+if __name__ == "__main__":
+    main()
