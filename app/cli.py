@@ -18,8 +18,8 @@ from app.settings import Settings, unknown_variables
 from app.transports.server import StreamServer, protocol
 
 EXAMPLE_GRAPH = "code_census"
-_DRAIN_SHARE = 0.25
-"""Of ``drain_s``: how long open responses may take; the rest is for executions."""
+_RESPONSES_SHARE = 0.2
+"""Of ``drain_s``: how long open responses may take. Executions and the store have the rest."""
 
 app = typer.Typer(name="graphwire", help="Run graphs and let anybody watch them live.", no_args_is_help=True)
 
@@ -36,6 +36,7 @@ def serve(
 ) -> None:
     """Serve the API until SIGINT or SIGTERM; a second signal ends it at once."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(_shortened)
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     try:
@@ -64,7 +65,7 @@ def make_server(settings: Settings, *, ready: Callable[[str, int], None]) -> Str
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=max(1, int(settings.drain_s * _DRAIN_SHARE)),
+        timeout_graceful_shutdown=settings.drain_s * _RESPONSES_SHARE,  # type: ignore[arg-type]  # any number will do
     )
     with warnings.catch_warnings():
         # Its successor does not yet pass all of the WebSocket conformance suite.

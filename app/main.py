@@ -33,6 +33,10 @@ from graphwire.nodes import builtin_registry
 
 log = logging.getLogger(__name__)
 
+_EXECUTIONS_SHARE = 0.6
+_STORE_SHARE = 0.1
+"""Of ``drain_s``, one after the other; what the server needs before them is in ``cli``."""
+
 _DESCRIPTION = """Run graphs, and watch them live.
 
 Start with `GET /graphs`, then `POST /graphs/{graph_id}/execute/stream`. Every error is a problem (RFC 9457); its
@@ -73,8 +77,8 @@ def _lifespan(settings: Settings) -> Any:
         clock = SystemClock()
         async with AsyncExitStack() as stack:  # closes in reverse, also after a failed start
             database = await stack.enter_async_context(Database(database_url(settings)))
-            store = await stack.enter_async_context(SqlExecutionStore(database))
-            supervisor = await stack.enter_async_context(Supervisor(drain_s=settings.drain_s))
+            store = await stack.enter_async_context(SqlExecutionStore(database, stop_s=settings.drain_s * _STORE_SHARE))
+            supervisor = await stack.enter_async_context(Supervisor(drain_s=settings.drain_s * _EXECUTIONS_SHARE))
             state = _services(settings, clock, database, store, supervisor)
             stack.callback(state["presence"].close)
             await adopt_folders(state["graphs"], settings.graphs)

@@ -173,12 +173,12 @@ class ExecutionService:
         """
         runner = self._supervisor.get(execution_id)
         if runner is not None:
-            runnable = await self._graphs.runnable(runner.graph_id, runner.graph_version)
-            return Followed(execution_id, runner.hub, runnable.node_ids)
+            nodes = await self._known_nodes(runner.graph_id, runner.graph_version)
+            return Followed(execution_id, runner.hub, nodes)
         stored = await self._stored(execution_id)
         summary = stored.summary
-        node_ids = await self._known_nodes(summary.graph_id, summary.graph_version)
-        return Followed(execution_id, Hub.ended(summary.last_seq or 0), node_ids)
+        nodes = await self._known_nodes(summary.graph_id, summary.graph_version)
+        return Followed(execution_id, Hub.ended(summary.last_seq or 0), nodes)
 
     async def status(self, execution_id: ExecutionId) -> Status:
         """Return the status. Raises as ``view``."""
