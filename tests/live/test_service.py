@@ -88,3 +88,21 @@ async def test_junk_in_headers_is_ignored(service: Service) -> None:
             status, _ = await raw.head()
 
         assert status == 200
+
+
+async def test_no_address_makes_the_service_fail(service: Service) -> None:
+    execution = (await service.run("chain"))["id"]
+    junk = ["x", "%00", "%ff", "a%2fb", "'", "..", "9" * 500, "%F0%9F%98%80", "-1", "null", "{}"]
+    paths = [
+        "/graphs/{}", "/graphs/{}/execute/stream", "/graphs/{}/diagram", "/executions/{}/events",
+        "/executions/{}/cancel",
+        f"/executions/{execution}/events?after={{0}}&types={{0}}", "/executions?after={0}", "/executions?q={0}",
+        "/executions?graph={0}&since={0}", "/problems/{}", "/graphs?after={}",
+    ]  # fmt: skip
+
+    for method in ("GET", "POST", "DELETE"):
+        for address in [path.format(each) for path in paths for each in junk]:
+            answer = await service.client.request(method, address)
+            assert answer.status_code < 500, (method, address)
+            if answer.status_code >= 400:
+                assert answer.headers["content-type"] == "application/problem+json", (method, address)
