@@ -14,7 +14,7 @@ from msgspec import Raw
 from app.services.errors import CodeChanged
 from app.services.graphs import GraphService
 from app.services.presence import Presence
-from app.services.starts import Wishes, new_execution_id, prepare
+from app.services.starts import Wishes, prepare
 from app.services.views import ConflictView, ExecutionView, StateView
 from app.storage.repositories.executions import (
     ExecutionQuery,
@@ -40,6 +40,7 @@ from graphwire.errors import (
 )
 from graphwire.events.hub import Hub
 from graphwire.events.room import Room
+from graphwire.ids import new_execution_id
 from graphwire.types import TERMINAL_STATUSES, ExecutionId, GraphId, Status
 
 log = logging.getLogger(__name__)

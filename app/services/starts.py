@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from graphwire.clock import Clock
 from graphwire.engine.options import Options
 from graphwire.engine.plan import Plan
 from graphwire.engine.runner import Start
@@ -15,7 +14,7 @@ from graphwire.errors import InvalidInput, Problem, StateInvalid, StateNotSerial
 from graphwire.graphs.near_names import near_name
 from graphwire.graphs.state_schema import StateSchema
 from graphwire.json_text import pointer
-from graphwire.types import Detail, Durability, ExecutionId, Ordering
+from graphwire.types import Detail, Durability, Ordering
 from graphwire.values import freeze, thaw
 
 _RESERVED = "errors"
@@ -43,14 +42,6 @@ class Wishes:
     ordering: Ordering = "as_finished"
     on_disconnect: Literal["continue", "cancel"] = "continue"
     metadata: Mapping[str, Any] = field(default_factory=dict)
-
-
-def new_execution_id(clock: Clock) -> ExecutionId:
-    """Make a UUIDv7 (RFC 9562 §5.7): ids sort by the time of their start, to the millisecond."""
-    number = (clock.wall_ns() // 1_000_000) << 80 | 0x7 << 76 | secrets.randbits(12) << 64
-    number |= 0b10 << 62 | secrets.randbits(62)
-    text = f"{number:032x}"
-    return ExecutionId(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
 
 
 def prepare(wishes: Wishes, plan: Plan, schema: StateSchema | None) -> Start:
