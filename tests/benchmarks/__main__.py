@@ -8,10 +8,10 @@ from pathlib import Path
 
 import uvloop
 
-from tests.benchmarks import engine
+from tests.benchmarks import engine, streams
 from tests.benchmarks.printing import introduce, say
 
-TABLES = {"engine": engine.measure}
+TABLES = {"engine": engine.measure, "streams": streams.measure}
 
 
 def main() -> None:
