@@ -12,6 +12,7 @@ it are left out; files that do not parse are counted.
 import ast
 import os
 import sysconfig
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ MAX_FILES = 5_000
 MAX_FILE_BYTES = 512 * 1024
 BATCHES = 24
 SHOWN = 15
+# Python 3.11 counts the parser's depth for all threads together: two that parse at once fail with a SystemError.
+PARSER = threading.Lock()
 PARSED_AS = "code_census_source"  # the name under which warnings about the code would be shown
 
 
@@ -128,7 +131,9 @@ class Part:
 
     def add(self, name: str, source: bytes) -> None:
         """Count one file. Raises what ``ast.parse`` raises, and has counted nothing then."""
-        statements = list(all_statements(ast.parse(source, PARSED_AS)))
+        with PARSER:
+            tree = ast.parse(source, PARSED_AS)
+        statements = list(all_statements(tree))
         self.files += 1
         self.bytes += len(source)
         lines = source.count(b"\n") + (not source.endswith(b"\n"))

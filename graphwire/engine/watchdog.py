@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 
 from graphwire.engine.attempt import Attempt
+from graphwire.graphs.behaviour import Call, Mode
 
 BEAT_S = 0.02
 HELD_NS = 100_000_000
@@ -77,6 +78,12 @@ class Watchdog:
         while frame is not None:
             if frame.f_code is self._performing:
                 found = frame.f_locals.get("attempt")
-                return found if isinstance(found, Attempt) else None
+                return found if isinstance(found, Attempt) and _is_on_loop(found) else None
             frame = frame.f_back
         return None
+
+
+def _is_on_loop(attempt: Attempt) -> bool:
+    # Where threads keep the interpreter's lock the loop is late too; that is not the doing of the node it is at.
+    behaviour = attempt.node.behaviour
+    return isinstance(behaviour, Call) and behaviour.mode is not Mode.THREAD
