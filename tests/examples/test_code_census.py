@@ -133,7 +133,6 @@ async def test_a_link_out_of_the_folder_is_not_followed(plans: dict[str, Plan], 
     assert finished.error.code == "input_error"
 
 
-@pytest.mark.long
 @pytest.mark.capability("CLN-12")
 async def test_the_standard_library_is_counted(plans: dict[str, Plan]) -> None:
     usual = sys.getswitchinterval()
