@@ -15,7 +15,7 @@ from graphwire.errors import ExpressionFailed
 from graphwire.events import types
 from graphwire.events.log import EventLog
 from graphwire.events.types import EventData, Failure
-from graphwire.types import NodeId, TerminalStatus
+from graphwire.types import TerminalStatus
 from graphwire.values import freeze
 
 MAX_GLIMPSE = 64
@@ -37,7 +37,7 @@ class Reporter:
         activation = attempt.activation
         self._append(
             event,
-            node_id=NodeId(attempt.node.id),
+            node_id=attempt.node.id,
             activation=activation.id,
             pass_number=activation.pass_number,
             path=attempt.scope.path,
