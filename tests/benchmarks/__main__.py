@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import gc
 import tempfile
 from pathlib import Path
 
@@ -22,7 +21,6 @@ def main() -> None:
     arguments = parser.parse_args()
     introduce(Path(tempfile.gettempdir()))
     for name in arguments.tables or TABLES:
-        gc.freeze()  # what was imported is not looked at again by every collection
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(TABLES[name](arguments.repeats))
     say()

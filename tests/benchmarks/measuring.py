@@ -70,10 +70,15 @@ async def interleave(contenders: Sequence[Contender], *, repeats: int) -> dict[s
     measured: dict[str, Series] = {contender.name: Series() for contender in contenders}
     for contender in contenders:
         await _value(contender)
-    for repeat in range(repeats):
-        first = repeat % len(contenders)
-        for contender in (*contenders[first:], *contenders[:first]):
-            measured[contender.name].values.append(await _value(contender))
+    gc.collect()
+    gc.freeze()  # what is there to stay, above all what peers import, is not looked at again by every collection
+    try:
+        for repeat in range(repeats):
+            first = repeat % len(contenders)
+            for contender in (*contenders[first:], *contenders[:first]):
+                measured[contender.name].values.append(await _value(contender))
+    finally:
+        gc.unfreeze()
     return measured
 
 
