@@ -9,12 +9,14 @@ from typing import Any, Protocol
 from msgspec import UNSET, Raw
 
 from graphwire.engine.attempt import Attempt
+from graphwire.errors import StateNotSerializable, quoted
 from graphwire.events import types
 from graphwire.events.types import EventData
 from graphwire.types import ExecutionId, GraphId
 from graphwire.values import freeze
 
 EMPTY = Raw(b"{}")
+LEVELS = ("debug", "info", "warning", "error")
 
 
 class Emitter(Protocol):
@@ -80,34 +82,77 @@ class Context:
         """Publish a ``node_message``; ``message`` is any JSON value.
 
         Raises:
-            StateNotSerializable: The message or the metadata is not JSON.
+            StateNotSerializable: The message or the metadata is not JSON, or the scope is no text.
         """
         body = freeze(message)
         extra = Raw(freeze(metadata)) if metadata else EMPTY
-        return self._emit(self._attempt, types.NodeMessage(scope=scope, message=Raw(body), metadata=extra), len(body))
+        name = _name("scope", scope)
+        size = len(body) + len(name) + len(extra)
+        return self._emit(self._attempt, types.NodeMessage(scope=name, message=Raw(body), metadata=extra), size)
 
     def token(self, text: str, stream_id: str = "default", *, final: bool = False) -> Awaitable[None]:
-        """Publish a piece of streamed text as ``llm_chunk``; ``final`` ends the stream of that name."""
-        event = types.LlmChunk(stream_id=stream_id, text=_text(text), is_final=final)
-        return self._emit(self._attempt, event, len(text))
+        """Publish a piece of streamed text as ``llm_chunk``; ``final`` ends the stream of that name.
+
+        Raises:
+            StateNotSerializable: The name is no text, or one of the two has a lone surrogate.
+        """
+        shown, size = _text(text)
+        name = _name("stream_id", stream_id)
+        event = types.LlmChunk(stream_id=name, text=shown, is_final=bool(final))
+        return self._emit(self._attempt, event, size + len(name))
 
     def progress(self, completed: float, total: float | None = None, message: str | None = None) -> Awaitable[None]:
-        """Publish ``node_progress``: how much is done, of how much."""
-        freeze([completed, total])  # refuses what JSON has no number for
+        """Publish ``node_progress``: how much is done, of how much.
+
+        Raises:
+            StateNotSerializable: What is no number that JSON has a form for, or a message with a lone surrogate.
+        """
+        shown, size = (UNSET, 0) if message is None else _text(message)
         event = types.NodeProgress(
-            completed=completed,
-            total=UNSET if total is None else total,
-            message=UNSET if message is None else _text(message),
+            completed=_number("completed", completed),
+            total=UNSET if total is None else _number("total", total),
+            message=shown,
         )
-        return self._emit(self._attempt, event, 64)
+        return self._emit(self._attempt, event, 64 + size)
 
     def log(self, message: str, level: str = "info", **fields: Any) -> Awaitable[None]:
-        """Publish a line of the node's log; ``level`` is ``debug``, ``info``, ``warning`` or ``error``."""
+        """Publish a line of the node's log; ``level`` is ``debug``, ``info``, ``warning`` or ``error``.
+
+        Raises:
+            StateNotSerializable: The fields are not JSON, the level is no text, or the message has a lone surrogate.
+            ValueError: There is no such level.
+        """
+        name = _name("level", level)
+        if name not in LEVELS:
+            raise ValueError(f"there is no level {quoted(name)}; there are {', '.join(LEVELS)}")
         extra = Raw(freeze(fields)) if fields else EMPTY
-        return self._emit(self._attempt, types.NodeLog(level=level, message=_text(message), fields=extra), len(message))
+        shown, size = _text(message)
+        event = types.NodeLog(level=name, message=shown, fields=extra)
+        return self._emit(self._attempt, event, size + len(extra))
 
 
-def _text(value: object) -> str:
-    text = value if isinstance(value, str) else str(value)
-    freeze(text)
-    return text
+def _text(value: object) -> tuple[str, int]:
+    """Return what is shown of a value, and how many bytes it takes."""
+    text = str.__str__(value) if isinstance(value, str) else str(value)
+    return text, len(freeze(text))
+
+
+def _name(what: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise _refused(what, "text", value)
+    name = str.__str__(value)  # of a class of text, which nothing encodes, the text
+    freeze(name)
+    return name
+
+
+def _number(what: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _refused(what, "a number", value)
+    number = int.__int__(value) if isinstance(value, int) else float.__float__(value)
+    freeze(number)
+    return number
+
+
+def _refused(what: str, needed: str, value: object) -> StateNotSerializable:
+    reason = f"is of type {quoted(type(value).__qualname__)}; it must be {needed}"
+    return StateNotSerializable(f"{what} {reason}", path=f"/{what}", reason=reason)
