@@ -24,25 +24,41 @@ class Emissions:
         self._order = order
         self._limit = limit
 
-    def emit(self, attempt: Attempt, event: EventData, size: int) -> bool:
-        """Publish an emission, or hold it; False if it was dropped. After the end of the attempt it is discarded."""
+    def emit(self, attempt: Attempt, event: EventData, size: int) -> None:
+        """Publish an emission, or hold it; at a bound it is dropped. After the attempt's end it is discarded."""
         if self._report is None or attempt.phase is not Phase.RUNNING or attempt.outcome is not None:
-            return False
+            return
         attempt.emitted += 1
         if attempt.emitted > self._limit:
             attempt.dropped += 1
-            return False
-        if self._order is not None and self._order[0] is not attempt:
-            return _hold(attempt, event, size)
-        self._report.node(attempt, event)
-        return True
+        elif self._has_turn(attempt):
+            self._report.node(attempt, event)
+        elif attempt.held_bytes + size > MAX_HELD_BYTES:
+            attempt.dropped += 1
+        else:
+            if attempt.held is None:
+                attempt.held = deque()
+            attempt.held.append(event)
+            attempt.held_bytes += size
+
+    def has_room(self, attempt: Attempt, size: int) -> bool:
+        """Whether an emission of this size would not be dropped for what the attempt has held already.
+
+        There always is room where it is the attempt's turn, and for what would not be held in any case: it is
+        discarded, or dropped at another bound, and waiting would not change that.
+        """
+        if attempt.held_bytes + size <= MAX_HELD_BYTES or self._has_turn(attempt) or self._report is None:
+            return True
+        is_over = attempt.phase is not Phase.RUNNING or attempt.outcome is not None
+        return is_over or attempt.emitted >= self._limit
 
     def release(self, attempt: Attempt) -> None:
         """Publish what was held: it is the attempt's turn."""
-        if attempt.held and self._report is not None:
-            for event in attempt.held:
+        held = attempt.held
+        if held and self._report is not None:
+            attempt.held, attempt.held_bytes = None, 0  # first: what fails to be published is not tried again
+            for event in held:
                 self._report.node(attempt, event)
-            attempt.held, attempt.held_bytes = None, 0
 
     def close(self, attempt: Attempt) -> None:
         """The attempt ended: publish what is held, and how many were dropped."""
@@ -51,13 +67,6 @@ class Emissions:
         if attempt.dropped and self._report is not None:
             self._report.node(attempt, types.EventsDropped(count=attempt.dropped))
 
-
-def _hold(attempt: Attempt, event: EventData, size: int) -> bool:
-    if attempt.held is None:
-        attempt.held = deque()
-    if attempt.held_bytes + size > MAX_HELD_BYTES:
-        attempt.dropped += 1
-        return False
-    attempt.held.append(event)
-    attempt.held_bytes += size
-    return True
+    def _has_turn(self, attempt: Attempt) -> bool:
+        order = self._order
+        return not order or order[0] is attempt
