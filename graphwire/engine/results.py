@@ -1,6 +1,7 @@
 """What a node may return beyond plain values."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +33,25 @@ class Goto:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The targets as a tuple."""
-        return (self.targets,) if isinstance(self.targets, str) else tuple(self.targets)
+        """The targets as a tuple.
+
+        Raises:
+            RoutingError: They are no names.
+        """
+        targets: object = self.targets
+        if isinstance(targets, str):
+            return (str.__str__(targets),)
+        if not isinstance(targets, Sequence | AbstractSet):
+            raise RoutingError(f"the targets of a Goto are {kind_of(targets)}, not a node's id or a list of them")
+        try:
+            listed = tuple(targets)
+        except BaseException as error:  # border: reading them may run the node's own code
+            raise RoutingError(f"the targets of a Goto could not be read ({type(error).__name__})") from error
+        names = tuple(str.__str__(target) for target in listed if isinstance(target, str))
+        if len(names) < len(listed):
+            wrong = next(target for target in listed if not isinstance(target, str))
+            raise RoutingError(f"among the targets of a Goto is {kind_of(wrong)}, not a node's id")
+        return names
 
 
 def read_result(
@@ -50,12 +68,12 @@ def read_result(
         RoutingError: A ``Goto`` has an update that is no mapping.
     """
     goto: Goto | None = None
+    while isinstance(value, Result):
+        value = value.value
     if isinstance(value, Goto):
         goto, value = value, value.update
         if value is not None and not isinstance(value, Mapping):
             raise RoutingError(f"the update of a Goto is {kind_of(value)}, not a mapping")
-    if isinstance(value, Result):
-        value = value.value
     if value is None:
         return None, b"null", goto
     update: Mapping[str, bytes | Deleted]

@@ -18,13 +18,12 @@ def after_success(node: NodePlan, roots: Mapping[str, Any], goto: Goto | None, o
     """Return what fires when an attempt succeeded.
 
     Raises:
-        RoutingError: An expression failed, or a ``Goto`` names a target that the node does not list.
+        RoutingError: An expression failed, or a ``Goto`` has a target that is no name or that the node does not list.
     """
     fired: list[EdgePlan] = []
     if goto is None or goto.append:
         fired = _successes(node, roots, observe, complain=None)
-    fired += [edge for edge in node.edges if edge.on == "always" and _holds(edge, roots, observe, None)]
-    route = _route(fired)
+    route = _route(fired + _always(node, roots, observe, complain=None))
     return route if goto is None else _with_jumps(node, route, goto)
 
 
@@ -94,11 +93,11 @@ def _route(edges: list[EdgePlan]) -> Route:
 def _with_jumps(node: NodePlan, route: Route, goto: Goto) -> Route:
     jumps: dict[int, str] = {}
     for target in goto.names:
-        index = node.goto.get(target) if isinstance(target, str) else None
+        index = node.goto.get(target)
         if index is None:
             allowed = ", ".join(node.goto) or "none"
             raise RoutingError(
-                f"node {quoted(node.id)} went to {quoted(str(target))}, which its goto does not list ({allowed})"
+                f"node {quoted(node.id)} went to {quoted(target)}, which its goto does not list ({allowed})"
             )
         jumps[index] = f"{node.id}>{target}#goto"
     ordered = sorted(jumps)
