@@ -7,6 +7,7 @@ from inspect import isawaitable, iscoroutine
 from math import isfinite
 from typing import Any, Final, TypeAlias
 
+from graphwire.engine.policies.failure import message_of
 from graphwire.errors import ReducerError, StateNotSerializable, quoted
 from graphwire.json_text import MAX_WHOLE
 from graphwire.values import DELETE, Deleted, Frozen, freeze, identity, thaw
@@ -149,8 +150,8 @@ def _call(function: ReducerFunction, old: bytes, written: bytes) -> bytes | None
         raise
     except StateNotSerializable as error:
         raise _Unfit(f"returned what is not JSON: {error.detail}") from error
-    except Exception as error:  # border: a reducer is code of the graph's author
-        raise _Unfit(f"raised {type(error).__name__}: {quoted(str(error), 200)}") from error
+    except BaseException as error:  # border: a reducer is code of the graph's author and may raise SystemExit too
+        raise _Unfit(f"raised {type(error).__name__}: {quoted(message_of(error), 200)}") from error
 
 
 def _append(old: Value | None, written: bytes) -> Value:

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphwire import Graph
 from graphwire.engine.reducers import BUILTINS, Grown, Reducers, to_bytes
 from graphwire.errors import ReducerError
 from graphwire.values import DELETE, freeze, thaw
 from tests.engine import merge_model as model
+from tests.engine.running import course, nothing
 
 items = st.lists(st.sampled_from([0, 1, 1.0, True, "a", None, [1], {"a": 1}]), max_size=5)
 comparable = st.lists(st.integers(-9, 9), max_size=6) | st.lists(st.text(max_size=3), max_size=6)
@@ -166,3 +168,67 @@ def test_a_list_that_grew_a_hundred_thousand_times_is_joined_without_recursion()
         value = Grown(value, b"1")
 
     assert len(to_bytes(value)) == 200_001
+
+
+class Untold(Exception):
+    def __str__(self) -> str:
+        raise SystemExit("no text")
+
+
+class Unreadable(dict[str, int]):
+    def items(self) -> Any:
+        raise KeyboardInterrupt
+
+
+UNWINDING = [SystemExit("x"), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit(), BaseException(), Untold()]
+
+
+@pytest.mark.parametrize("error", UNWINDING, ids=lambda error: type(error).__name__)
+def test_whatever_a_function_raises_is_an_error_of_its_key(error: BaseException) -> None:
+    def unwind(old: Any, new: Any) -> Any:
+        raise error
+
+    with pytest.raises(ReducerError, match=type(error).__name__) as caught:
+        folded(unwind, 1, 2)
+
+    assert caught.value.__cause__ is error
+
+
+def test_whatever_reading_its_result_raises_is_an_error_of_its_key() -> None:
+    with pytest.raises(ReducerError, match="KeyboardInterrupt"):
+        folded(lambda old, new: Unreadable(), 1, 2)
+
+
+@pytest.mark.parametrize("error", UNWINDING, ids=lambda error: type(error).__name__)
+async def test_whatever_a_function_raises_fails_the_attempt_and_nothing_else(error: BaseException) -> None:
+    def unwind(old: Any, new: Any) -> Any:
+        raise error
+
+    async def write() -> dict[str, int]:
+        return {"k": 1}
+
+    graph = Graph("g", reducers={"k": unwind}, state={"k": 0}).node(write, on_error="continue")
+    graph.node(nothing(), id="after").edge(write, "after")
+
+    done = await course(graph)
+
+    assert done.one("node_failed").error.code == "reducer_error"
+    assert done.nodes() == ["after"]
+    assert done.finished.status == "completed"
+
+
+async def test_whatever_a_function_raises_where_branches_meet_fails_the_joining_attempt() -> None:
+    def unwind(old: Any, new: Any) -> Any:
+        if new == "b":
+            raise SystemExit("x")
+        return new
+
+    graph = Graph("g", reducers={"k": unwind}).node(nothing(), id="start")
+    for name in "ab":
+        graph.node(name, "transform", {"set": {"k": f"'{name}'"}}).edge("start", name).edge(name, "join")
+    graph.node(nothing(), id="join")
+
+    done = await course(graph)
+
+    assert done.finished.error is not None
+    assert (done.finished.error.code, done.finished.error.node) == ("reducer_error", "join")
