@@ -141,8 +141,8 @@ class _Validation:
             yield from self._node_problems(node, scope.node_place(index), pending)
 
     def _node_problems(self, node: NodeDefinition, place: str, pending: _Pending) -> Iterator[Problem]:
-        if node.output == ERRORS_KEY:
-            yield _reserved(f"{place}/output")
+        if (node.output or node.id) == ERRORS_KEY:  # what every type writes that gives no mapping
+            yield _reserved(f"{place}/{'output' if node.output else 'id'}")
         for name, text in node.input.items():
             yield from self._expressions.expression(text, f"{place}/input{pointer(name)}", STATE_ROOTS, pending.keys)
         node_type = self._registry.get(node.type)

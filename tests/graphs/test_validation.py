@@ -252,6 +252,27 @@ def test_the_key_errors_belongs_to_the_engine(field: str) -> None:
     assert codes_of(graph) == {f"/state/{field}/errors": "reserved_key", "/nodes/0/output": "reserved_key"}
 
 
+def test_a_node_called_errors_needs_an_output_of_another_name() -> None:
+    body = {"nodes": [{"id": "x", "type": "plain"}, {"id": "errors", "type": "plain"}], "edges": []}
+    single = {"id": "errors", "type": "plain"}
+    graph = make_graph(
+        [
+            "errors",
+            {"id": "errors2", "output": "errors"},
+            {"id": "a", "type": "each", "config": {"body": body}},
+            {"id": "b", "type": "each", "config": {"body": single}},
+        ]
+    )
+
+    assert codes_of(graph) == {
+        "/nodes/0/id": "reserved_key",
+        "/nodes/1/output": "reserved_key",
+        "/nodes/2/config/body/nodes/1/id": "reserved_key",
+        "/nodes/3/config/body/id": "reserved_key",
+    }
+    assert codes_of(make_graph([{"id": "errors", "output": "found"}])) == {}
+
+
 def test_an_else_edge_is_for_success() -> None:
     graph = make_graph(["a", "b"], [{"source": "a", "target": "b", "on": "error", "else": True}])
 
