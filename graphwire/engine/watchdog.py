@@ -1,24 +1,29 @@
-"""Finds the node that keeps the event loop from everybody else, while it does, at no cost to those that do not."""
+"""Finds the node that keeps an event loop from everybody else, while it does, at no cost to those that do not."""
 
 import asyncio
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable
 from types import CodeType, FrameType
+from weakref import ref
 
 from graphwire.engine.attempt import Attempt
 from graphwire.graphs.behaviour import Call, Mode
 
 BEAT_S = 0.02
+LATE_NS = 40_000_000
 HELD_NS = 100_000_000
 
 
 class Watchdog:
-    """A beat on the loop, and a thread that looks at the loop's stack when the beat fails to come.
+    """A beat on the loop, and a look at the loop's stack when the beat fails to come.
 
-    The attempt that is found there is marked (``held_ns``); whoever performs it reports that when it gets control
-    again. Timing each step of each coroutine instead would take a tenth of the engine's time per node.
+    An attempt that is found there all the time, from its first sight on, for more than 100 ms is marked
+    (``held_ns``); whoever performs it reports that when it gets control again. Those that share a turn of the loop
+    which takes as long together are not. Timing each step of each coroutine instead would take a tenth of the
+    engine's time per node.
 
     Args:
         performing: The code of the coroutine that performs attempts; its local ``attempt`` is the one that holds.
@@ -26,52 +31,64 @@ class Watchdog:
     """
 
     def __init__(self, performing: CodeType, is_busy: Callable[[], bool]) -> None:
+        self._reference = ref(self)
         self._performing = performing
         self._is_busy = is_busy
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._beaten_ns = 0
         self._is_beating = False
+        self._is_closed = False
         self._timer: asyncio.TimerHandle | None = None
-        self._watching = threading.Event()
-        self._closed = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._suspect: Attempt | None = None
+        self._suspected_beat = 0
+        self._suspected_ns = 0
 
     def wake(self) -> None:
         """There is something to watch. Cheap to repeat."""
-        if self._is_beating:
+        if self._is_beating or self._is_closed:
             return
         self._is_beating = True
         self._beat()
-        self._watching.set()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._watch, name="graphwire-watchdog", daemon=True)
-            self._thread.start()
+        if self._is_beating:
+            _WATCH.add(self._reference)
 
     def close(self) -> None:
         """Watch no more."""
-        self._closed.set()
-        self._watching.set()
+        self._is_closed = True
+        self._rest()
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
+
+    def look(self, now_ns: int) -> None:
+        """Look who holds the loop, if it is late; called every ``BEAT_S`` or so, on a thread of its own."""
+        beaten_ns = self._beaten_ns
+        if now_ns - beaten_ns < LATE_NS:
+            self._suspect = None
+            return
+        if self._loop.is_closed():
+            self._rest()
+            return
+        found = self._holder()
+        # A turn of the loop gives each coroutine one step, and between two turns it beats: found twice without a beat
+        # between them is found in the same step.
+        if found is None or found is not self._suspect or beaten_ns != self._suspected_beat:
+            self._suspect, self._suspected_beat, self._suspected_ns = found, beaten_ns, now_ns
+        elif now_ns - self._suspected_ns > HELD_NS:
+            found.held_ns = max(found.held_ns, now_ns - self._suspected_ns)
 
     def _beat(self) -> None:
         self._beaten_ns = time.monotonic_ns()
         if self._is_busy():
             self._timer = self._loop.call_later(BEAT_S, self._beat)
         else:
-            self._is_beating = False
-            self._watching.clear()
+            self._rest()
 
-    def _watch(self) -> None:
-        while not self._closed.is_set():
-            self._watching.wait()
-            self._closed.wait(BEAT_S)
-            late_ns = time.monotonic_ns() - self._beaten_ns
-            if late_ns > HELD_NS and self._watching.is_set():
-                attempt = self._holder()
-                if attempt is not None:
-                    attempt.held_ns = max(attempt.held_ns, late_ns)
+    def _rest(self) -> None:
+        self._is_beating = False
+        _WATCH.discard(self._reference)
+        self._suspect = None
 
     def _holder(self) -> Attempt | None:
         frame: FrameType | None = sys._current_frames().get(self._loop_thread)
@@ -81,6 +98,63 @@ class Watchdog:
                 return found if isinstance(found, Attempt) and _is_on_loop(found) else None
             frame = frame.f_back
         return None
+
+
+class _Watch:
+    """The one thread of a process that looks after the watchdogs of all loops; it sleeps while none of them beats.
+
+    It holds none of them, so that a loop which was left without being closed can go. Adding and discarding take no
+    lock: a finalizer may run them at any moment, in whichever thread.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew: in a forked process the thread is not there, and the lock may be held for ever."""
+        self._beating: set[ref[Watchdog]] = set()
+        self._needed = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def add(self, watchdog: "ref[Watchdog]") -> None:
+        self._beating.add(watchdog)
+        if self._thread is None:
+            self._start()
+        if not self._needed.is_set():
+            self._needed.set()
+
+    def discard(self, watchdog: "ref[Watchdog]") -> None:
+        self._beating.discard(watchdog)
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="graphwire-watchdog", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            self._needed.wait()
+            time.sleep(BEAT_S)
+            self._look()
+
+    def _look(self) -> None:
+        now_ns = time.monotonic_ns()
+        for reference in self._beating.copy():
+            watchdog = reference()
+            if watchdog is None:
+                self._beating.discard(reference)
+            else:
+                watchdog.look(now_ns)
+        if not self._beating:
+            self._needed.clear()
+            if self._beating:  # added meanwhile by one that saw the event still set
+                self._needed.set()
+
+
+_WATCH = _Watch()
+os.register_at_fork(after_in_child=_WATCH.reset)
 
 
 def _is_on_loop(attempt: Attempt) -> bool:
