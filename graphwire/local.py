@@ -12,7 +12,7 @@ import msgspec
 from graphwire.clock import SystemClock
 from graphwire.engine.attempt import Attempt
 from graphwire.engine.context import Context
-from graphwire.engine.ending import End
+from graphwire.engine.ending import End, timeout
 from graphwire.engine.execution import Execution
 from graphwire.engine.lanes import GRACE_S, Lanes
 from graphwire.engine.memory import MemoryStore
@@ -30,7 +30,7 @@ from graphwire.graphs.builder import Graph
 from graphwire.graphs.validation import check
 from graphwire.ids import new_execution_id
 from graphwire.nodes import builtin_registry
-from graphwire.types import ExecutionId, GraphId, Ordering, Outcome, TerminalStatus
+from graphwire.types import GraphId, Ordering, Outcome, TerminalStatus
 from graphwire.values import freeze, thaw
 
 _LOG = logging.getLogger(__name__)
@@ -163,7 +163,9 @@ class _Unobserved:
     def __init__(self, plan: Plan, state: Mapping[str, bytes], options: Options, supervisor: Supervisor) -> None:
         self._plan = plan
         self._seed = options.seed
-        self._id = ExecutionId("local")
+        clock = SystemClock()
+        self._id = new_execution_id(clock)
+        self.from_threads: tuple[()] = ()
         self._lanes = Lanes(
             name="lane:local",
             spawn=supervisor.spawn,
@@ -176,7 +178,7 @@ class _Unobserved:
             plan,
             state=state,
             options=options,
-            clock=SystemClock(),
+            clock=clock,
             performer=self._lanes,
             reporter=None,
             recorder=None,
@@ -187,11 +189,24 @@ class _Unobserved:
         self._end: ExecutionEnd | None = None
 
     async def run(self) -> Finished:
-        self._execution.start()
-        self._lanes.wake()
-        await self._over.wait()
+        limit_s = self._plan.timeout_s
+        limit = None
+        if limit_s is not None:
+            limit = asyncio.get_running_loop().call_later(
+                limit_s, self._execution.stop, timeout("limits.timeout_s", limit_s)
+            )
+        try:
+            self._lanes.start()
+            await self._over.wait()
+        finally:
+            self._lanes.abort()
+            if limit is not None:
+                limit.cancel()
         assert self._end is not None
         return _finished(self._end)
+
+    def stopping(self) -> None:
+        """See ``ending.Host``."""
 
     def before_end(self, end: End) -> None:
         """See ``ending.Host``."""

@@ -1,7 +1,7 @@
 """One try of one activation, and the scope that it belongs to: the records that an execution keeps."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any, Self
 
@@ -57,7 +57,7 @@ class Scope:
         self.opener: Attempt | None = None
         self.index = 0
         self.steps = 0
-        self.attempts: set[Attempt] = set()
+        self.attempts: dict[Attempt, None] = {}
         self.failure: Failure | None = None
         self.result = b"null"
 
@@ -73,6 +73,8 @@ class Attempt(Struct, eq=False):
     Attributes:
         state: What the node sees; the merge of its tokens' states, made when the attempt begins.
         outcome: What it came to, kept until its turn comes (``ordering: deterministic``).
+        follows: The number of the last event of the commit that made it ready.
+        on_turn: Called when its turn to speak comes (``ordering: deterministic``).
         held_ns: How long its node was seen to hold the event loop, at least; 0 if it was not.
         held: What it emitted, kept likewise.
         folded: What functions made of keys when its tokens' states were merged.
@@ -98,17 +100,20 @@ class Attempt(Struct, eq=False):
     emitted: int = 0
     dropped: int = 0
     held_ns: int = 0
+    follows: int = 0
+    on_turn: Callable[[], None] | None = None
     lane: Any = None
 
 
 class Outcome:
-    """How an attempt ended: with a value, or with an error."""
+    """How an attempt ended: with a value, with an error, or by being ended from outside."""
 
-    __slots__ = ("error", "value")
+    __slots__ = ("error", "is_cancelled", "value")
 
-    def __init__(self, value: Any = None, error: BaseException | None = None) -> None:
+    def __init__(self, value: Any = None, error: BaseException | None = None, *, is_cancelled: bool = False) -> None:
         self.value = value
         self.error = error
+        self.is_cancelled = is_cancelled
 
 
 class Items:
@@ -124,7 +129,17 @@ class Items:
     def __init__(self, values: list[Any]) -> None:
         self.values = values
         self.results: list[bytes] = [b""] * len(values)
-        self.scopes: set[Scope] = set()
+        self.scopes: dict[Scope, None] = {}
         self.following = 0
         self.done = 0
         self.failure: Failure | None = None
+
+
+def below(scope: Scope) -> list[Scope]:
+    """Return a scope and all that are open below it, outer ones first."""
+    found = [scope]
+    for known in found:
+        for attempt in known.attempts:
+            if attempt.items is not None:
+                found.extend(attempt.items.scopes)
+    return found

@@ -60,6 +60,9 @@ class Snapshot:
 class Host(Protocol):
     """Who keeps the execution."""
 
+    def stopping(self) -> None:
+        """The execution was told to end: what is published from now on is its ending."""
+
     def before_end(self, end: End) -> None:
         """The terminal event comes next."""
 
@@ -139,7 +142,6 @@ class Endings:
 
     def tell(self, end: End) -> TerminalStatus:
         """Publish the terminal event and the sentinel; return the final status."""
-        end.is_told = True
         now = self._clock.mono_ns()
         duration = (now - self._began_ns) // 1000 / 1000
         if end.status != "completed":
@@ -152,7 +154,9 @@ class Endings:
             host.before_end(end)
         if report is not None:
             report.execution(self._terminal(end, duration))
+            end.is_told = True
             last_seq = report.sentinel(end.status, duration)
+        end.is_told = True
         if host is not None:
             host.after_end(self._record(end, last_seq, duration))
         return end.status

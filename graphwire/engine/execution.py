@@ -5,14 +5,14 @@ is ready. Everything that it decides is told to its reporter and recorded in its
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from graphwire.clock import Clock
 from graphwire.engine import routing
-from graphwire.engine.attempt import Attempt, Outcome, Phase, Scope
+from graphwire.engine.attempt import Attempt, Outcome, Phase, Scope, below
 from graphwire.engine.deltas import Recorder
 from graphwire.engine.emissions import Emissions
 from graphwire.engine.ending import End, Endings, Host, Snapshot
@@ -38,6 +38,8 @@ from graphwire.graphs.behaviour import ForEach, Wait
 from graphwire.types import Status
 from graphwire.values import Deleted, thaw
 
+MAX_COMMITS_AT_ONCE = 100
+"""Under ``ordering: deterministic``, before others get their turn."""
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -52,6 +54,22 @@ class Performer(Protocol):
 
     def arm(self, attempt: Attempt) -> None:
         """An open attempt has a time limit from now on."""
+
+    def forget(self, attempt: Attempt) -> None:
+        """A sleeping or open attempt is over: drop its timers."""
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Call when others have had their turn, then see to what is ready."""
+
+
+class Gate(Protocol):
+    """Says when more may be dispatched."""
+
+    def is_open(self) -> bool:
+        """Whether there is room; if not, ``Execution.go_on`` is called when there is again."""
+
+    def published(self) -> int:
+        """Number of the newest event."""
 
 
 class Execution:
@@ -77,6 +95,7 @@ class Execution:
         reporter: Reporter | None,
         recorder: Recorder | None,
         host: Host | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.plan = plan
         self.options = options
@@ -95,13 +114,15 @@ class Execution:
         self.performer = performer
         self._report = reporter
         self._recorder = recorder
+        self._host = host
+        self._gate = gate
         self._order: deque[Attempt] | None = deque() if options.in_order else None
         self._advancing = False
         self._dispatched: deque[Attempt] = deque()
         self.dispatchable = self.ready if self._order is None else self._dispatched
         self._endings = Endings(self, clock, reporter, host)
         self._openers = Openers(self, self._endings, reporter)
-        self._emissions = Emissions(reporter, self._order, max_events)
+        self.emissions = Emissions(reporter, self._order, max_events)
         initial = {**plan.initial, **state}
         self.root = Scope.open(plan, plan.entry_indexes(options.entry), "", State.initial(initial))
 
@@ -111,18 +132,29 @@ class Execution:
         """Put the entry nodes' activations in the ready order. Called once."""
         self._endings.begin()
         self.add(self.root, self.root.scheduler.start(self.root.start))
-        self._advance_in_order()
-        self._settle()
+        self.go_on()
 
     def take(self) -> Attempt | None:
-        """Begin the next attempt that needs a slot and return it; None when there is none or no slot is free."""
+        """Begin the next attempt and return it if it needs a slot.
+
+        None when there is none, when no slot is free, and when it ended as it began: ``has_ready`` tells.
+        """
         if self._order is not None:
             return self._dispatched.popleft() if self._dispatched else None
-        while self.ready and self.running < self.slots:
-            attempt = self.ready.popleft()
-            if self._begin(attempt):
-                return attempt
+        if not self.ready or self.running >= self.slots:
+            return None
+        attempt = self.ready.popleft()
+        if self._begin(attempt):
+            return attempt
+        self.go_on()
         return None
+
+    def go_on(self) -> None:
+        """Do what follows from a commit or an end: dispatch and commit in order, and end when nothing is left."""
+        if self._order is not None:
+            self._advance_in_order(self._order)
+        if not self.ready:
+            self._settle()
 
     @property
     def has_ready(self) -> bool:
@@ -141,35 +173,53 @@ class Execution:
         """Whether the terminal event was published."""
         return self.end is not None and self.end.is_told
 
-    def _advance_in_order(self) -> None:
+    def _advance_in_order(self, order: deque[Attempt]) -> None:
         """Dispatch what may begin, commit the head, and so on: nothing here depends on when a lane is free."""
-        order = self._order
-        if order is None or self._advancing:
+        if self._advancing:
             return
         self._advancing = True
-        while self.status == "running":
-            while self.ready and self.running < self.slots:
+        for _ in range(MAX_COMMITS_AT_ONCE):
+            while self.ready and self.running < self.slots and (self._gate is None or self._gate.is_open()):
                 attempt = self.ready.popleft()
                 if self._begin(attempt):
                     self._dispatched.append(attempt)
-            if not order or self.status != "running":
+            if not order:
                 break
             head = order[0]
-            self._emissions.release(head)
+            if self.status == "running":
+                self._let_speak(head)
             if head.outcome is None:
                 break
             order.popleft()
-            if head.phase is Phase.RUNNING:
-                self.running -= 1
-            outcome, head.outcome = head.outcome, None
-            self._commit(head, outcome.value, outcome.error)
+            self._end_in_order(head, head.outcome)
+        else:
+            self.performer.call_soon(self.go_on)
         self._advancing = False
+
+    def _let_speak(self, attempt: Attempt) -> None:
+        self.emissions.release(attempt)
+        if attempt.on_turn is not None:
+            on_turn, attempt.on_turn = attempt.on_turn, None
+            on_turn()
+
+    def _end_in_order(self, attempt: Attempt, outcome: Outcome) -> None:
+        attempt.outcome = None
+        if attempt.phase is Phase.RUNNING:
+            self.running -= 1
+        if outcome.is_cancelled or self.status != "running" or attempt.scope.failure is not None:
+            attempt.held = None  # it never had its turn to speak
+            self.close(attempt)
+        else:
+            self._commit(attempt, outcome.value, outcome.error)
 
     def add(self, scope: Scope, activations: Sequence[Activation[State]]) -> None:
         """Put activations at the end of the ready order."""
         nodes = scope.plan.nodes
         for activation in activations:
-            self.ready.append(Attempt(scope, activation, nodes[activation.node], activation.tokens[0].state))
+            attempt = Attempt(scope, activation, nodes[activation.node], activation.tokens[0].state)
+            if self._gate is not None:
+                attempt.follows = self._gate.published()
+            self.ready.append(attempt)
 
     def _begin(self, attempt: Attempt) -> bool:
         """Begin an attempt; whether it needs a slot now."""
@@ -179,7 +229,7 @@ class Execution:
             self.fail_scope(scope, self._endings.too_many_steps(attempt, self._max_steps))
             return False
         counts.steps += 1
-        scope.attempts.add(attempt)
+        scope.attempts[attempt] = None
         activation = attempt.activation
         conflicts: Sequence[Conflict] = ()
         refused: NodeError | None = None
@@ -244,28 +294,30 @@ class Execution:
         if self.status != "running" or attempt.scope.failure is not None:
             self.closed(attempt)
             return
-        if self._order is None:
+        if self._order is not None:
+            # It keeps its slot until its turn, else dispatch would depend on timing.
+            attempt.outcome = Outcome(value, error)
+        else:
             if attempt.phase is Phase.RUNNING:
                 self.running -= 1
             if value is None and error is None:
                 self.succeed(attempt, None, b"null", None)
             else:
                 self._commit(attempt, value, error)
-        else:
-            attempt.outcome = Outcome(
-                value, error
-            )  # it keeps its slot until its turn, else dispatch would depend on timing
-            self._advance_in_order()
-        if not self.ready:
-            self._settle()
+        if not self.ready or self._order is not None:
+            self.go_on()
 
     def closed(self, attempt: Attempt) -> None:
         """An interrupted attempt is over, or has been given up. Idempotent."""
-        if attempt.phase is Phase.CLOSED:
+        if attempt.phase is Phase.CLOSED or attempt.outcome is not None:
             return
-        if attempt.phase is Phase.RUNNING:
-            self.running -= 1
-        self._close(attempt, attempt.reason or "cancelled")
+        if self._order is not None:
+            attempt.outcome = Outcome(is_cancelled=True)
+        else:
+            if attempt.phase is Phase.RUNNING:
+                self.running -= 1
+            self.close(attempt)
+        self.go_on()
 
     def _commit(self, attempt: Attempt, value: Any, error: BaseException | None) -> None:
         if error is not None:
@@ -299,12 +351,11 @@ class Execution:
         except NodeError as error:
             self.fail(attempt, error)
             return
-        attempt.phase = Phase.CLOSED
-        scope.attempts.discard(attempt)
+        self._leave(attempt)
         if self._recorder is not None:
             self._recorder.begin()
         if report is not None:
-            self._emissions.close(attempt)
+            self.emissions.close(attempt)
             duration = (attempt.ended_ns - attempt.started_ns) // 1000 / 1000
             report.completed(attempt, duration, route, result)
             self._endings.timed(attempt, duration)
@@ -344,8 +395,7 @@ class Execution:
         else:
             failure = describe(error, node=attempt.node.id, activation=attempt.activation.id, attempt=attempt.number)
         scope, node = attempt.scope, attempt.node
-        attempt.phase = Phase.CLOSED
-        scope.attempts.discard(attempt)
+        self._leave(attempt)
         written: dict[str, bytes | Deleted] = {ERRORS: _ENCODER.encode(failure)}
         state = attempt.state.commit(written, attempt.activation.id, scope.plan.reducers, alone=scope.scheduler.alone)
         roots: dict[str, Any] = {"state": state.view(), "result": None, "error": thaw(_ENCODER.encode(failure))}
@@ -361,7 +411,7 @@ class Execution:
         if self._recorder is not None:
             self._recorder.begin()
         if report is not None:
-            self._emissions.close(attempt)
+            self.emissions.close(attempt)
             duration = (attempt.ended_ns - attempt.started_ns) // 1000 / 1000
             report.failed(attempt, duration, failure, route.ids if route is not None else [])
             if policy == "skip":
@@ -385,6 +435,7 @@ class Execution:
         if scope.failure is None:
             scope.failure = inner_failure(failure, scope)
             self.clear(scope, "a node of its scope failed")
+            self._openers.item_fails(scope, scope.failure)
         self._openers.scope_closed(scope)
 
     # --- ending from outside --------------------------------------------------------------------------------------
@@ -395,10 +446,12 @@ class Execution:
             return
         self.status = "stopping"
         self.end = end
+        if self._host is not None:
+            self._host.stopping()
         self._dispatched.clear()
         self.ready.clear()
         self.clear(self.root, end.because)
-        self._settle()
+        self.go_on()
 
     def abandon(self) -> None:
         """End at once, whatever runs: the engine itself failed."""
@@ -409,9 +462,13 @@ class Execution:
         self.end = End("failed", failure=failure)
         self.ready.clear()
         self._dispatched.clear()
-        for scope in self._below(self.root):
+        for scope in reversed(below(self.root)):
             for attempt in list(scope.attempts):
-                self._close(attempt, "the engine failed", settle=False)
+                attempt.reason = "the engine failed"
+                if attempt.phase is Phase.RUNNING:
+                    self.performer.interrupt(attempt)
+                attempt.held = None
+                self.close(attempt)
         self.running = 0
         self.status = self._endings.tell(self.end)
 
@@ -420,7 +477,7 @@ class Execution:
         if attempt.phase is Phase.OPEN:
             failure = describe(error, node=attempt.node.id, activation=attempt.activation.id, attempt=attempt.number)
             self._openers.fail(attempt, failure)
-            self._settle()
+            self.go_on()
         elif attempt.phase is Phase.SLEEPING and attempt.outcome is None:
             self.finish(attempt, error=error)
 
@@ -431,52 +488,59 @@ class Execution:
 
     def emit(self, attempt: Attempt, event: EventData, size: int = 0) -> None:
         """Take what a node emits."""
-        self._emissions.emit(attempt, event, size)
+        self.emissions.emit(attempt, event, size)
 
     def snapshot(self) -> Snapshot:
         """Return the merge of all live and ended states, as of now."""
         return self._endings.snapshot()
 
     def clear(self, scope: Scope, reason: str) -> None:
-        """End all that is active in a scope and below it."""
-        inner = set(self._below(scope))
+        """End all that is active in a scope and below it: the innermost first, an opener after its scopes."""
+        scopes = below(scope)
         if scope is not self.root:
+            inner = set(scopes)
             for waiting in (self.ready, self._dispatched):
                 kept = [attempt for attempt in waiting if attempt.scope not in inner]
                 waiting.clear()
                 waiting.extend(kept)
-        for below in inner:
-            for attempt in list(below.attempts):
+        for inside in scopes[1:]:
+            inside.failure = inside.failure or scope.failure
+        for inside in scopes:
+            for attempt in inside.attempts:
                 attempt.reason = attempt.reason or reason
-                if attempt.phase is Phase.RUNNING and attempt.outcome is None:
-                    self.performer.interrupt(attempt)
-                    continue
-                if attempt.phase is Phase.RUNNING:
-                    self.running -= 1
-                self._close(attempt, attempt.reason, settle=False)
+        for inside in reversed(scopes):
+            for attempt in list(inside.attempts):
+                self._end(attempt)
+            if inside is not scope:
+                self._openers.scope_closed(inside)  # nothing of it may have begun
 
-    def _below(self, scope: Scope) -> list[Scope]:
-        found = [scope]
-        for known in found:
-            for attempt in known.attempts:
-                if attempt.items is not None:
-                    found.extend(attempt.items.scopes)
-        return found
+    def _end(self, attempt: Attempt) -> None:
+        if attempt.outcome is not None:
+            attempt.outcome = Outcome(is_cancelled=True)
+        elif attempt.phase is Phase.RUNNING:
+            self.performer.interrupt(attempt)
+        elif attempt.items is not None and attempt.items.scopes:
+            return  # it is closed after what is open in it
+        elif self._order is not None and attempt.items is None:
+            attempt.outcome = Outcome(is_cancelled=True)
+        else:
+            self.close(attempt)
 
-    def _close(self, attempt: Attempt, reason: str, *, settle: bool = True) -> None:
-        attempt.phase = Phase.CLOSED
-        scope = attempt.scope
-        scope.attempts.discard(attempt)
-        if self._order is not None and attempt in self._order:
-            self._order.remove(attempt)
+    def close(self, attempt: Attempt) -> None:
+        """Tell that an attempt was ended from outside."""
+        attempt.ended_ns = self.now_ns()
+        self._leave(attempt)
         if self._report is not None:
-            self._emissions.close(attempt)
-            duration = (self.now_ns() - attempt.started_ns) // 1000 / 1000
-            self._report.cancelled(attempt, duration, reason)
-        if settle:
-            if scope.failure is not None:
-                self._openers.scope_closed(scope)
-            self._settle()
+            self.emissions.close(attempt)
+            duration = (attempt.ended_ns - attempt.started_ns) // 1000 / 1000
+            self._report.cancelled(attempt, duration, attempt.reason or "cancelled")
+        self._openers.scope_closed(attempt.scope)
+
+    def _leave(self, attempt: Attempt) -> None:
+        if not attempt.node.needs_slot:
+            self.performer.forget(attempt)
+        attempt.phase = Phase.CLOSED
+        attempt.scope.attempts.pop(attempt, None)
 
     def _settle(self) -> None:
         """Publish the end once nothing is left to do."""
@@ -485,7 +549,9 @@ class Execution:
                 return
             self.status = "stopping"
             self.end = self._endings.completed()
-        if self.status == "stopping" and self.running == 0 and self.end is not None and not self.end.is_told:
+        if self.running or self.root.attempts:
+            return
+        if self.status == "stopping" and self.end is not None and not self.end.is_told:
             self.status = self._endings.tell(self.end)
 
 

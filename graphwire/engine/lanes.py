@@ -7,9 +7,10 @@ given up and the others, or a new one, go on.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
-from concurrent.futures import Executor
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sized
+from concurrent.futures import Executor, Future
 from contextlib import aclosing
+from functools import partial
 from types import CodeType
 from typing import Any, Protocol
 
@@ -58,8 +59,13 @@ class Surroundings(Protocol):
         """Tell the user of the graph about a node that misbehaves."""
         ...
 
+    @property
+    def from_threads(self) -> Sized:
+        """What threads have handed over and is not published yet."""
+        ...
+
     def flush(self) -> None:
-        """Publish what threads have handed over: one of them has returned."""
+        """Publish what threads have handed over: an attempt ends, and with it what it may say."""
         ...
 
     def moved(self, now_ns: int) -> None:
@@ -76,11 +82,12 @@ class Lane:
 
     Attributes:
         is_interrupted: The attempt is to end; what its node returns from now on does not count.
+        future: What runs in a thread for it.
         is_lost: The lane was given up: the execution goes on without it.
         error: What an interrupted attempt fails with; None if it is cancelled.
     """
 
-    __slots__ = ("attempt", "error", "in_thread", "is_interrupted", "is_lost", "task", "timer")
+    __slots__ = ("attempt", "error", "future", "in_thread", "is_interrupted", "is_lost", "task", "timer")
 
     def __init__(self) -> None:
         self.task: asyncio.Task[None] | None = None
@@ -90,6 +97,7 @@ class Lane:
         self.is_lost = False
         self.error: NodeError | None = None
         self.timer: asyncio.TimerHandle | None = None
+        self.future: Future[Any] | None = None
 
 
 class Lanes:
@@ -116,11 +124,16 @@ class Lanes:
         self._timers: dict[Attempt, asyncio.TimerHandle] = {}
         self._is_starting = False
         self._slice_ends = 0
+        self._is_aborted = False
         self.execution: Execution
+
+    def start(self) -> None:
+        """Let the execution begin."""
+        self._call(self.execution.start)
 
     def wake(self) -> None:
         """See to it that somebody takes what is ready."""
-        if self.execution.has_ready and not self._is_starting:
+        if self.execution.has_ready and not self._is_starting and not self._is_aborted:
             self._is_starting = True
             lane = Lane()
             self._lanes.add(lane)
@@ -128,10 +141,13 @@ class Lanes:
 
     def abort(self) -> None:
         """Cancel every lane and timer; nothing more is reported."""
+        self._is_aborted = True
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
         for lane in self._lanes:
+            if lane.timer is not None:
+                lane.timer.cancel()
             if lane.task is not None:
                 lane.task.cancel()
 
@@ -145,7 +161,7 @@ class Lanes:
         """See ``Performer.interrupt``."""
         lane: Lane | None = attempt.lane
         if lane is None:
-            self._loop.call_soon(self._closed, attempt)
+            self.call_soon(partial(self.execution.closed, attempt))
         elif not lane.is_interrupted:
             self._interrupt(lane)
 
@@ -163,21 +179,32 @@ class Lanes:
         if limit is not None:
             self._timers[attempt] = self._loop.call_later(limit, self._expired, attempt, limit)
 
+    def forget(self, attempt: Attempt) -> None:
+        """See ``Performer.forget``."""
+        timer = self._timers.pop(attempt, None)
+        if timer is not None:
+            timer.cancel()
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """See ``Performer.call_soon``."""
+        self._loop.call_soon(self._call, callback)
+
     def _slept(self, attempt: Attempt) -> None:
         self._timers.pop(attempt, None)
-        self.execution.finish(attempt)
-        self._moved()
+        self._call(partial(self.execution.finish, attempt))
 
     def _expired(self, attempt: Attempt, limit_s: float) -> None:
         self._timers.pop(attempt, None)
-        self.execution.expire(attempt, _timeout(attempt, limit_s))
-        self._moved()
+        self._call(partial(self.execution.expire, attempt, _timeout(attempt, limit_s)))
 
-    def _closed(self, attempt: Attempt) -> None:
-        self.execution.closed(attempt)
-        self._moved()
-
-    def _moved(self) -> None:
+    def _call(self, callback: Callable[[], None]) -> None:
+        """Tell the execution something from outside a lane, and see to what follows."""
+        if self._is_aborted:
+            return
+        try:
+            callback()
+        except Exception as error:  # border: as in a lane
+            self._surroundings.broke(error)
         self._surroundings.moved(time.monotonic_ns())
         self.wake()
 
@@ -185,34 +212,48 @@ class Lanes:
 
     async def _run(self, lane: Lane) -> None:
         self._is_starting = False
-        execution, surroundings = self.execution, self._surroundings
-        now = time.monotonic_ns()
-        self._slice_ends = now + SLICE_NS
+        task = lane.task = asyncio.current_task()
+        assert task is not None
         try:
-            while not lane.is_lost:
-                waiting = surroundings.between(now)
-                if waiting is not None:
-                    await waiting
-                attempt = execution.take()
-                if attempt is None:
+            await self._work(lane, task)
+        except asyncio.CancelledError:
+            if self._is_aborted:
+                raise
+            # A node cancelled its own task: what it left behind must not reach the next node.
+        except Exception as error:  # border: a fault of the engine must not leave an execution without an end
+            self._surroundings.broke(error)
+        finally:
+            self._lanes.discard(lane)
+        self.wake()
+
+    async def _work(self, lane: Lane, task: "asyncio.Task[Any]") -> None:
+        """Take attempts and perform them until there is none, or the lane's task is marked by a cancellation."""
+        execution, surroundings, now_ns = self.execution, self._surroundings, self.execution.now_ns
+        now = now_ns()
+        self._slice_ends = now + SLICE_NS
+        while not lane.is_lost and not task.cancelling():
+            waiting = surroundings.between(now)
+            if waiting is not None:
+                await waiting
+                now = now_ns()
+                continue
+            attempt = execution.take()
+            if attempt is None:
+                if not execution.has_ready:
                     break
+                now = now_ns()
+            else:
                 if execution.dispatchable:
                     self.wake()
                 behaviour = attempt.node.behaviour
                 if type(behaviour) is Compute:
                     self._compute(attempt, behaviour)
-                    now = time.monotonic_ns()
+                    now = now_ns()
                 else:
                     now = await self._perform(lane, attempt, behaviour)  # type: ignore[arg-type]  # others need no lane
-                if now >= self._slice_ends:
-                    await asyncio.sleep(0)
-                    self._slice_ends = time.monotonic_ns() + SLICE_NS
-        except Exception as error:  # border: a fault of the engine must not leave an execution without an end
-            surroundings.broke(error)
-        finally:
-            self._lanes.discard(lane)
-        if not lane.is_lost:
-            self.wake()
+            if now >= self._slice_ends:
+                await asyncio.sleep(0)
+                self._slice_ends = now_ns() + SLICE_NS
 
     def _compute(self, attempt: Attempt, behaviour: Compute) -> None:
         try:
@@ -228,57 +269,53 @@ class Lanes:
         attempt.lane = lane
         node = attempt.node
         limit = node.timeout_s or self._node_timeout_s
-        if limit is not None:
-            lane.timer = self._loop.call_later(limit, self._overrun, lane, attempt, limit)
         value: Any = None
         failure: BaseException | None = None
         try:
             if node.effects and (waiting := self._surroundings.before_effects()) is not None:
                 await waiting
+            if limit is not None:  # only now: waiting for the store is no fault of the node
+                lane.timer = self._loop.call_later(limit, self._overrun, lane, attempt, limit)
             arguments = self._arguments(attempt, call, limit) if call.parameters else {}
             if call.mode is Mode.ASYNC:
                 value = await call.function(**arguments)
             elif call.mode is Mode.STREAM:
                 value = await self._consume(attempt, call.function(**arguments))
             else:
-                lane.in_thread = True
-                value = await self._in_thread(call.function, arguments)
-        except asyncio.CancelledError as error:
-            if not lane.is_interrupted and lane.task is not None and lane.task.cancelling():
-                raise  # the process ends
-            failure = error
+                value = await self._in_thread(lane, call.function, arguments)
         except BaseException as error:  # border: node code may raise anything, SystemExit included
             failure = error
         finally:
-            attempt.lane = lane.attempt = None
+            attempt.lane = lane.attempt = lane.future = None
+            lane.in_thread = False
             if lane.timer is not None:
                 lane.timer.cancel()
                 lane.timer = None
-        now = time.monotonic_ns()
+        if self._is_aborted:
+            raise asyncio.CancelledError
+        now = self.execution.now_ns()
+        if self._surroundings.from_threads:
+            self._surroundings.flush()
         if lane.is_interrupted:
             self._interrupted(lane, attempt)
             return now
         if attempt.held_ns:
             self._tell_held(attempt)
-        lane.in_thread = False
         self.execution.finish(attempt, value, failure, now)
         return now
 
-    async def _in_thread(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-        value, error = await self._loop.run_in_executor(self._threads, _called, function, arguments)
-        self._surroundings.flush()
+    async def _in_thread(self, lane: Lane, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+        lane.in_thread = True
+        lane.future = self._threads.submit(_called, function, arguments)
+        value, error = await asyncio.wrap_future(lane.future)
         if error is not None:
             raise error
         return value
 
     def _interrupted(self, lane: Lane, attempt: Attempt) -> None:
-        task = lane.task
-        while task is not None and task.cancelling():
-            task.uncancel()
         error, lane.error, lane.is_interrupted = lane.error, None, False
         if lane.is_lost:
             self.execution.lose_slots(-1)
-            self.wake()
         elif error is not None:
             self.execution.finish(attempt, error=error)
         else:
@@ -310,7 +347,9 @@ class Lanes:
 
     def _interrupt(self, lane: Lane) -> None:
         lane.is_interrupted = True
-        if not lane.in_thread and lane.task is not None:
+        if lane.future is not None:
+            lane.future.cancel()  # has an effect only while it waits for a thread
+        elif lane.task is not None:
             lane.task.cancel()
         if lane.timer is not None:
             lane.timer.cancel()
@@ -329,6 +368,9 @@ class Lanes:
             return
         lane.is_lost = True
         self.execution.lose_slots(1)
+        self._call(partial(self._given_up, lane, attempt))
+
+    def _given_up(self, lane: Lane, attempt: Attempt) -> None:
         kind = "its thread still runs" if lane.in_thread else "it swallowed its cancellation"
         self._surroundings.warn(
             attempt,
@@ -340,7 +382,6 @@ class Lanes:
             self.execution.finish(attempt, error=lane.error)
         else:
             self.execution.closed(attempt)
-        self._moved()
 
     def _tell_held(self, attempt: Attempt) -> None:
         duration_ms = attempt.held_ns // 1_000_000

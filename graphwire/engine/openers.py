@@ -61,7 +61,7 @@ class Openers:
             name = f"{opener.activation.id}/{opener.number}/{index}"
             scope = Scope.open(plan, plan.entries, name, opener.state.child({**plan.initial, **extra}))
             scope.opener, scope.index, scope.path = opener, index, path_of(opener, index)
-            items.scopes.add(scope)
+            items.scopes[scope] = None
             self._execution.add(scope, scope.scheduler.start(scope.start))
 
     def item_done(self, scope: Scope) -> None:
@@ -78,15 +78,25 @@ class Openers:
             return
         self._item_closed(scope, result)
 
+    def item_fails(self, scope: Scope, failure: Failure) -> None:
+        """An item's scope is ending with an error: unless errors are collected, the opener fails with it."""
+        opener = scope.opener
+        assert opener is not None
+        assert isinstance(opener.node.behaviour, ForEach)
+        if not opener.node.behaviour.collect:
+            self.fail(opener, failure)
+
     def scope_closed(self, scope: Scope) -> None:
-        """A failed scope: once nothing of it runs any more, its item is over."""
+        """Of a scope that is being ended an attempt was closed: when it was the last, the item is over."""
         opener = scope.opener
         if scope.attempts or opener is None or opener.items is None or scope not in opener.items.scopes:
             return
+        if opener.reason is not None:  # it is being ended itself
+            del opener.items.scopes[scope]
+            if not opener.items.scopes:
+                self._execution.close(opener)
+            return
         assert scope.failure is not None
-        assert isinstance(opener.node.behaviour, ForEach)
-        if opener.items.failure is None and not opener.node.behaviour.collect:
-            self.fail(opener, scope.failure)
         self._item_closed(scope, _ENCODER.encode(scope.failure))
 
     def _item_closed(self, scope: Scope, result: bytes) -> None:
@@ -94,9 +104,7 @@ class Openers:
         assert opener is not None
         items = opener.items
         assert items is not None
-        items.scopes.discard(scope)
-        if opener.phase is Phase.CLOSED:
-            return
+        del items.scopes[scope]
         if items.failure is not None:
             if not items.scopes:
                 self._opener_ends(opener, items.failure)
@@ -104,11 +112,11 @@ class Openers:
         items.results[scope.index] = result
         items.done += 1
         total = len(items.values)
-        if self._report is not None and (items.done % max(1, total // 20) == 0 or items.done == total):
+        if self._report is not None and (items.done % max(1, total // PROGRESS_STEPS) == 0 or items.done == total):
             self._report.node(opener, types.NodeProgress(completed=items.done, total=total))
         if items.done == total:
             self._items_done(opener)
-        elif not items.failure:
+        else:
             self._open_more(opener)
 
     def _items_done(self, opener: Attempt) -> None:
@@ -121,7 +129,7 @@ class Openers:
         """Fail an open attempt: its scopes are ended first."""
         items = opener.items
         assert items is not None
-        if items.failure is not None:
+        if items.failure is not None or opener.reason is not None:
             return
         items.failure = failure
         for scope in list(items.scopes):

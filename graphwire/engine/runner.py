@@ -126,6 +126,7 @@ class Runner:
             reporter=self._report,
             recorder=Recorder(self._outbox, hub),
             host=self,
+            gate=self if self._is_sync or start.options.in_order else None,
         )
         self._lanes.execution = self.execution
         self._estimate = estimate or Estimate(plan)
@@ -133,10 +134,11 @@ class Runner:
         self._limit: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
         self._thread = threading.get_ident()
-        self._from_threads: deque[tuple[Attempt, EventData, int]] = deque()
+        self.from_threads: deque[tuple[Attempt, EventData, int]] = deque()
         self._gate = threading.Condition()
         self._is_draining = False
-        self._stopping_from = 0
+        self._stopping_from: int | None = None
+        self._waits_for_room = False
         self._turn = self._lanes.turn()
 
     # --- life -----------------------------------------------------------------------------------------------------
@@ -168,8 +170,7 @@ class Runner:
         limit_s = self._start.timeout_s or self.plan.timeout_s
         if limit_s is not None:
             self._limit = self._loop.call_later(limit_s, self._time_is_up, limit_s)
-        self.execution.start()
-        self._lanes.wake()
+        self._lanes.start()
         await self._over.wait()
 
     def abort(self) -> None:
@@ -190,9 +191,8 @@ class Runner:
         """The status as it may be told: terminal only once the end is stored."""
         if self.hub.closed:
             return self.execution.status
-        end = self.execution.end
-        is_stopping = end is not None and end.status != "completed" and self.hub.visible >= self._stopping_from
-        return "stopping" if is_stopping else "running"
+        since = self._stopping_from
+        return "running" if since is None or self.hub.visible < since else "stopping"
 
     @property
     def is_ended(self) -> bool:
@@ -216,23 +216,27 @@ class Runner:
             CommandNotAllowed: It has ended.
             StorageUnavailable: The command cannot be stored now.
         """
-        if self.execution.is_over:
-            await self._over.wait()
-            raise CommandNotAllowed(f"cannot cancel: the execution is {self.status}", status=self.status, allowed=[])
         unavailable = self._store.unavailable
         if unavailable is not None:
             raise StorageUnavailable(f"Nothing can be stored at the moment: {unavailable}")
+        if self.execution.is_over:
+            await self._over.wait()
+            raise CommandNotAllowed(f"cannot cancel: the execution is {self.status}", status=self.status, allowed=[])
         arguments = msgspec.json.encode({"reason": reason})
         self._report.execution(
             types.CommandAccepted(command="cancel", arguments=Raw(arguments), by=msgspec.UNSET if by is None else by)
         )
-        seq = self._stopping_from = self.hub.published
+        seq = self.hub.published
         self.execution.stop(End("cancelled", reason=reason))
         await self._until_stored(seq)
         return seq
 
     def _time_is_up(self, limit_s: float) -> None:
         self.execution.stop(timeout("limits.timeout_s", limit_s))
+
+    def stopping(self) -> None:
+        """See ``ending.Host``."""
+        self._stopping_from = self.hub.published
 
     def before_end(self, end: End) -> None:
         """See ``ending.Host``: the last progress is told directly before the terminal event."""
@@ -266,9 +270,28 @@ class Runner:
             self.moved(now_ns)
         if not hub.has_room:
             return self._until_room()
-        if self._is_sync and hub.stored < hub.published:
-            return self._until_stored(hub.published)
+        if self._is_sync and self.execution.dispatchable:
+            follows = self.execution.dispatchable[0].follows
+            if hub.stored < follows:
+                return self._until_stored(follows)
         return None
+
+    def is_open(self) -> bool:
+        """See ``execution.Gate``."""
+        if self.hub.has_room:
+            return True
+        if not self._waits_for_room:
+            self._waits_for_room = True
+            self.hub.wait_room(self._room_again)
+        return False
+
+    def _room_again(self) -> None:
+        self._waits_for_room = False
+        self._lanes.call_soon(self.execution.go_on)
+
+    def published(self) -> int:
+        """See ``execution.Gate``."""
+        return self.hub.published
 
     def before_effects(self) -> Awaitable[None] | None:
         """See ``lanes.Surroundings``: all that the node's effects follow from is stored first."""
@@ -314,40 +337,60 @@ class Runner:
         if threading.get_ident() != self._thread:
             self._emit_from_thread(attempt, event, size)
             return self._turn
-        if self.hub.has_room:
+        if self.may_emit(attempt, size):
             self.execution.emit(attempt, event, size)
             return self._turn
         return _Delivery(self, attempt, event, size)
 
+    def may_emit(self, attempt: Attempt, size: int) -> bool:
+        """Whether there is room for an emission, in memory and in what is held until its turn."""
+        return self.hub.has_room and self.execution.emissions.has_room(attempt, size)
+
     def _emit_from_thread(self, attempt: Attempt, event: EventData, size: int) -> None:
         with self._gate:
-            while len(self._from_threads) >= MAX_FROM_THREADS and attempt.phase is Phase.RUNNING:
-                self._gate.wait(timeout=1.0)  # woken by the drain; looks again whether the attempt has ended
-            self._from_threads.append((attempt, event, size))
+            while len(self.from_threads) >= MAX_FROM_THREADS and _may_speak(attempt):
+                self._gate.wait(timeout=1.0)  # woken by the drain; looks again whether the attempt is to end
+            if not _may_speak(attempt):
+                return
+            self.from_threads.append((attempt, event, size))
             if self._is_draining:
                 return
             self._is_draining = True
         self._loop.call_soon_threadsafe(self._drain)
 
     def flush(self) -> None:
-        """Publish all that threads handed over: what was taken from them is not lost at the end of their attempt."""
+        """See ``lanes.Surroundings``: what was taken from a thread is not lost at the end of its attempt."""
         with self._gate:
-            while self._from_threads:
-                self.execution.emit(*self._from_threads.popleft())
+            handed_over = list(self.from_threads)
+            self.from_threads.clear()
             self._gate.notify_all()
+        for attempt, event, size in handed_over:
+            self.execution.emit(attempt, event, size)
 
     def _drain(self) -> None:
-        """Publish what threads emitted; as far as there is room."""
-        with self._gate:
-            while self._from_threads and self.hub.has_room:
-                self.execution.emit(*self._from_threads.popleft())
-            waits = self._is_draining = bool(self._from_threads)
-            self._gate.notify_all()
+        """Publish what threads emitted, as far as there is room."""
+        try:
+            while self.from_threads and self.hub.has_room:
+                self.execution.emit(*self.from_threads.popleft())
+        finally:
+            with self._gate:
+                waits = self._is_draining = bool(self.from_threads)
+                self._gate.notify_all()
         if waits:
             self.hub.wait_room(self._drain_soon)
 
     def _drain_soon(self) -> None:
         self._loop.call_soon(self._drain)
+
+    async def until_emitted(self, attempt: Attempt, size: int) -> None:
+        """Wait until there is room for an emission."""
+        while not self.may_emit(attempt, size):
+            if not self.hub.has_room:
+                await self._until_room()
+                continue
+            turn: asyncio.Future[None] = self._loop.create_future()
+            attempt.on_turn = _resolver(turn)
+            await turn
 
     # --- waiting --------------------------------------------------------------------------------------------------
 
@@ -366,19 +409,27 @@ class Runner:
 class _Delivery:
     """An emission at the bound: delivered when it is awaited and there is room, else dropped and counted."""
 
-    __slots__ = ("_attempt", "_event", "_runner", "_size")
+    __slots__ = ("_attempt", "_event", "_is_delivered", "_runner", "_size")
 
     def __init__(self, runner: Runner, attempt: Attempt, event: EventData, size: int) -> None:
         self._runner = runner
         self._attempt = attempt
         self._event = event
         self._size = size
+        self._is_delivered = False
         attempt.dropped += 1
 
     def __await__(self) -> Generator[Any, None, None]:
-        yield from self._runner._until_room().__await__()
+        if self._is_delivered:
+            return
+        self._is_delivered = True
+        yield from self._runner.until_emitted(self._attempt, self._size).__await__()
         self._attempt.dropped -= 1
         self._runner.execution.emit(self._attempt, self._event, self._size)
+
+
+def _may_speak(attempt: Attempt) -> bool:
+    return attempt.phase is Phase.RUNNING and attempt.reason is None
 
 
 def _resolver(waiter: "asyncio.Future[None]") -> Callable[[], None]:

@@ -90,5 +90,7 @@ class Supervisor:
                 waiter.cancel()
         for runner in list(self._live.values()):
             runner.abort()
+        for task in self._tasks:
+            task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
