@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Final, assert_never
 
 from graphwire.engine.reducers import Reducers, Value, merge_mappings, to_bytes
-from graphwire.engine.state import NOTHING_APART, Apart, Recorded, State
+from graphwire.engine.state import NOTHING_APART, Apart, Operation, Recorded, State
 from graphwire.errors import MergeConflict, quoted
 from graphwire.types import ConflictPolicy
 from graphwire.values import DELETE, Deleted, Frozen, freeze, json_equal, thaw
@@ -247,17 +247,20 @@ class _Merge:
         called = False
         for side, apart in zip(self._sides[1:], self._aparts[1:], strict=True):
             offered = apart.operations.get(key)
-            if offered is None or not offered.mask & ~(0 if recorded is None else recorded.mask):
+            last, seen = (None, 0) if recorded is None else (recorded.last, recorded.mask)
+            if offered is None or not offered.mask & ~seen:
                 continue
-            entries, before = offered.since(0 if recorded is None else recorded.mask)
-            if before is recorded:  # the side went on from what there is
+            operations, before = offered.since(seen)
+            if before is last:  # the side went on from what there is
                 recorded, value, called = offered, side.state.values.get(key), False
                 continue
-            for entry in entries:
-                recorded = Recorded(recorded, entry.bit, entry.writes)
+            for operation in operations:
+                last = Operation(last, operation.bit, operation.writes)
                 if key not in self._replayed:
-                    for written in entry.writes:
+                    for written in operation.writes:
                         value = self._reducers.fold(key, value, written)
+            assert last is not None
+            recorded = Recorded(last, seen | offered.mask)
             called = self._reducers.calls_code(key)
         if recorded is unchanged:
             return

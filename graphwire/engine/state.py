@@ -41,34 +41,45 @@ class Log:
         return bit
 
 
-class Recorded:
-    """The operations on a key with a reducer since the branches parted: a chain, the latest first.
+class Operation:
+    """What one write did to a key with a reducer, and the operation before it."""
 
-    Attributes:
-        mask: The bits of the writes in this and all earlier ones.
-    """
+    __slots__ = ("before", "bit", "writes")
 
-    __slots__ = ("before", "bit", "mask", "writes")
-
-    def __init__(self, before: "Recorded | None", bit: int, writes: tuple[Frozen, ...]) -> None:
+    def __init__(self, before: "Operation | None", bit: int, writes: tuple[Frozen, ...]) -> None:
         self.before = before
         self.bit = bit
         self.writes = writes
-        self.mask: int = (1 << bit) | (0 if before is None else before.mask)
 
-    def since(self, seen: int) -> "tuple[list[Recorded], Recorded | None]":
+
+class Recorded:
+    """The operations on a key with a reducer since the branches parted: a chain, shared by those that went on from it.
+
+    Attributes:
+        last: The latest one.
+        mask: The bits of all of them; kept here, not with each, since it is as long as the scope has writes.
+    """
+
+    __slots__ = ("last", "mask")
+
+    def __init__(self, last: Operation, mask: int) -> None:
+        self.last = last
+        self.mask = mask
+
+    def since(self, seen: int) -> tuple[list[Operation], Operation | None]:
         """Return the operations whose bits are not among ``seen``, in order, and the one before the first of them."""
-        missing = self.mask & ~seen
-        found: list[Recorded] = []
-        entry: Recorded | None = self
+        missing = (self.mask & ~seen).bit_count()
+        known = seen.to_bytes(max(seen.bit_length(), self.mask.bit_length()) // 8 + 1, "little")
+        found: list[Operation] = []
+        operation: Operation | None = self.last
         while missing:
-            assert entry is not None
-            if missing >> entry.bit & 1:
-                missing ^= 1 << entry.bit
-                found.append(entry)
-            entry = entry.before
+            assert operation is not None
+            if not known[operation.bit >> 3] >> (operation.bit & 7) & 1:
+                missing -= 1
+                found.append(operation)
+            operation = operation.before
         found.reverse()
-        return found, entry
+        return found, operation
 
 
 class Apart:
@@ -214,8 +225,8 @@ class State:
             return {}
         written: dict[str, bytes | Deleted | Operations] = {key: self._frozen(key) for key, _ in apart.writes.items()}
         for key, recorded in apart.operations.items():
-            entries, _ = recorded.since(0)
-            writes = tuple(write for entry in entries for write in entry.writes)
+            operations, _ = recorded.since(0)
+            writes = tuple(write for operation in operations for write in operation.writes)
             written[key] = Operations(writes, self._frozen(key))
         return written
 
@@ -242,11 +253,7 @@ class State:
             writes = writes.set(plain)
         if len(plain) < len(update):
             operations = operations.set(
-                {
-                    key: Recorded(operations.get(key), bit, _writes(written))
-                    for key, written in update.items()
-                    if key in reduced
-                }
+                {key: _recorded(operations.get(key), bit, written) for key, written in update.items() if key in reduced}
             )
         return Apart(apart.past | 1 << bit, writes, operations)
 
@@ -315,6 +322,12 @@ def _fold(
     for write in _writes(written):
         old = reducers.fold(key, old, write)
     return old
+
+
+def _recorded(before: Recorded | None, bit: int, written: bytes | Deleted | Operations) -> Recorded:
+    if before is None:
+        return Recorded(Operation(None, bit, _writes(written)), 1 << bit)
+    return Recorded(Operation(before.last, bit, _writes(written)), before.mask | 1 << bit)
 
 
 def _writes(written: bytes | Deleted | Operations) -> tuple[Frozen, ...]:

@@ -1,5 +1,6 @@
 """States: isolation, sizes, child scopes, edits, and repeating commits."""
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -245,3 +246,22 @@ def test_a_key_set_by_hand_is_no_longer_written_by_the_scope() -> None:
     child = wrote(start().child({}), "b", LOG, x=1, y=1, log=1)
 
     assert child.edited({"x": b"2", "log": b"[]"}).written() == {"y": b"1"}
+
+
+def test_what_is_recorded_while_branches_are_apart_grows_with_the_writes_alone() -> None:
+    reducers = Reducers({"list": "append"})
+
+    def recorded_bytes(count: int) -> int:
+        state = start(list=[]).commit({"list": b"0"}, "first", reducers, alone=False)
+        tracemalloc.start()
+        for number in range(count):
+            state = state.commit({"list": b"1"}, f"w{number}", reducers, alone=False)
+        size, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert state.get("list") == b"[0" + b",1" * count + b"]"
+        return size
+
+    recorded_bytes(100)  # what is made once
+    few, many = recorded_bytes(2_000), recorded_bytes(16_000)
+
+    assert many < 9 * few
