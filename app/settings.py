@@ -1,6 +1,5 @@
 """What an operator may set."""
 
-import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Annotated
 from platformdirs import user_data_path
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from graphwire.near_names import near_name
 
 PREFIX = "GRAPHWIRE_"
 
@@ -72,7 +73,7 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     sentences = []
     for name in sorted(environment):
         if name.upper().startswith(PREFIX) and name.upper() not in known:
-            near = difflib.get_close_matches(name.upper(), known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            near = near_name(name.upper(), known)
+            hint = f"; did you mean {near}?" if near else ""
             sentences.append(f"{name} is no setting{hint}")
     return sentences

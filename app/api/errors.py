@@ -1,9 +1,6 @@
 """Errors that only exist over HTTP."""
 
-import difflib
-from collections.abc import Iterable
-
-from graphwire.errors import GraphwireError, quoted
+from graphwire.errors import GraphwireError
 
 
 class BadRequest(GraphwireError):
@@ -49,9 +46,3 @@ class UseLocation(GraphwireError):
     """
 
     code, title = "use_location", "Resume at Location"
-
-
-def unknown_name(name: str, known: Iterable[str]) -> str:
-    """Say that a name is unknown, and which one may have been meant."""
-    near = difflib.get_close_matches(name[:128], list(known), n=1)
-    return f"{quoted(name)} is unknown" + (f"; did you mean {quoted(near[0])}?" if near else "")

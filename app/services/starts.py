@@ -11,9 +11,9 @@ from graphwire.engine.options import Options
 from graphwire.engine.plan import Plan
 from graphwire.engine.runner import Start
 from graphwire.errors import InvalidInput, Problem, StateInvalid, StateNotSerializable, quoted
-from graphwire.graphs.near_names import near_name
 from graphwire.graphs.state_schema import StateSchema
 from graphwire.json_text import pointer
+from graphwire.near_names import NearNames
 from graphwire.types import Detail, Durability, Ordering
 from graphwire.values import freeze, thaw
 
@@ -51,8 +51,9 @@ def prepare(wishes: Wishes, plan: Plan, schema: StateSchema | None) -> Start:
         StateInvalid: The state is too large, names a reserved key, or does not fit the graph's schema.
         InvalidInput: An entry is no node of the graph.
     """
+    near = NearNames()
     entry_problems = [
-        Problem(pointer("entry", index), "unknown_node", _unknown(name, plan))
+        Problem(pointer("entry", index), "unknown_node", f"there is no node {quoted(name)}{near(name, plan.index)}")
         for index, name in enumerate(wishes.entry or ())
         if name not in plan.index
     ]
@@ -114,8 +115,3 @@ def _frozen(given: Mapping[str, Any], plan: Plan, schema: StateSchema | None) ->
         if found:
             raise StateInvalid("the state does not fit the graph's schema", found)
     return frozen
-
-
-def _unknown(name: str, plan: Plan) -> str:
-    near = near_name(name, plan.index)
-    return f"there is no node {quoted(name)}" + (f"; did you mean {quoted(near)}?" if near else "")

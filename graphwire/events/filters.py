@@ -1,13 +1,13 @@
 """What a reader wants to see of a stream."""
 
 from collections.abc import Collection, Iterable
-from difflib import get_close_matches
 
 from msgspec import Struct
 
 from graphwire.errors import InvalidInput, Problem, quoted
 from graphwire.events.notices import NOTICES_BY_TYPE
 from graphwire.events.types import EVENTS_BY_TYPE, TERMINAL_TYPES
+from graphwire.near_names import NearNames
 
 ALWAYS_SHOWN: frozenset[str] = TERMINAL_TYPES | {"stream_end", "checkpoint_restored"}
 """Types that no filter hides: without them a reader cannot know that it is at the end, or what is void."""
@@ -56,9 +56,10 @@ def parse_filter(
     """
     wanted_types, wanted_nodes = _split(types), _split(nodes)
     known_types = EVENTS_BY_TYPE.keys() | NOTICES_BY_TYPE.keys()
-    problems = _unknown("type", wanted_types, known_types)
+    near = NearNames()
+    problems = _unknown("type", wanted_types, known_types, near)
     if known_nodes is not None:
-        problems += _unknown("node", wanted_nodes, known_nodes)
+        problems += _unknown("node", wanted_nodes, known_nodes, near)
     if problems:
         raise InvalidInput("The filter names what does not exist.", problems)
     if not wanted_types and not wanted_nodes:
@@ -72,12 +73,9 @@ def _split(values: Iterable[str]) -> list[str]:
     return [part for value in values for text in value.split(",") if (part := text.strip())]
 
 
-def _unknown(kind: str, wanted: list[str], known: Collection[str]) -> list[Problem]:
-    problems = []
-    for index, name in enumerate(wanted):
-        if name in known:
-            continue
-        near = get_close_matches(name[:128], known, n=1)
-        hint = f" Did you mean {quoted(near[0])}?" if near else ""
-        problems.append(Problem(f"/{kind}s/{index}", f"unknown_{kind}", f"There is no {kind} {quoted(name)}.{hint}"))
-    return problems
+def _unknown(kind: str, wanted: list[str], known: Collection[str], near: NearNames) -> list[Problem]:
+    return [
+        Problem(f"/{kind}s/{index}", f"unknown_{kind}", f"there is no {kind} {quoted(name)}{near(name, known)}")
+        for index, name in enumerate(wanted)
+        if name not in known
+    ]

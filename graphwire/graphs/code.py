@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from graphwire.errors import GraphInvalid, Problem, quoted
-from graphwire.graphs.near_names import NearNames
+from graphwire.near_names import NearNames
 
 _REFERENCE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_<][A-Za-z0-9_.<>]*(?:#[0-9]+)?")
 

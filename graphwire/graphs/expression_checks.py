@@ -6,8 +6,8 @@ from typing import Final
 
 from graphwire.errors import ExpressionInvalid, Problem, quoted
 from graphwire.graphs.expressions import compile_expression
-from graphwire.graphs.near_names import NearNames
 from graphwire.graphs.templates import compile_template
+from graphwire.near_names import NearNames
 
 STATE_ROOTS: Final = frozenset({"state"})
 EDGE_ROOTS: Final = frozenset({"state", "result", "error"})

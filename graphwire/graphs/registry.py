@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from graphwire.graphs.behaviour import Behaviour
 from graphwire.graphs.code import Code
 from graphwire.graphs.definition import NodeDefinition
-from graphwire.graphs.near_names import near_name
 from graphwire.graphs.shape import parse_model
+from graphwire.near_names import near_name
 
 
 class NodeConfig(BaseModel):

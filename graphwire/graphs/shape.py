@@ -8,8 +8,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from graphwire.errors import GraphInvalid, Problem, quoted
-from graphwire.graphs.near_names import NearNames
 from graphwire.json_text import pointer
+from graphwire.near_names import NearNames
 
 Model = TypeVar("Model", bound=BaseModel)
 

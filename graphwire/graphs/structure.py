@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 from graphwire.errors import Problem, quoted
-from graphwire.graphs.near_names import NearNames
 from graphwire.graphs.scope import Scope
+from graphwire.near_names import NearNames
 
 
 def structure_problems(scope: Scope, near: NearNames) -> Iterator[Problem]:

@@ -17,7 +17,6 @@ from graphwire.graphs.definition import (
     parse_body,
 )
 from graphwire.graphs.expression_checks import EDGE_ROOTS, STATE_ROOTS, ExpressionChecks
-from graphwire.graphs.near_names import NearNames
 from graphwire.graphs.registry import BodyPart, CodePart, ConfigPart, ExpressionPart, NodeType, Registry, TemplatePart
 from graphwire.graphs.scope import Scope
 from graphwire.graphs.shape import invalid_graph
@@ -26,6 +25,7 @@ from graphwire.graphs.state_schema import StateSchema
 from graphwire.graphs.structure import structure_problems
 from graphwire.graphs.structure_warnings import structure_warnings
 from graphwire.json_text import pointer
+from graphwire.near_names import NearNames
 
 MAX_NODES: Final = 10_000
 MAX_EDGES: Final = 50_000

@@ -17,7 +17,7 @@ from app.api.schemas.bodies import described
 from app.api.schemas.start import CancelRequest, StartRequest
 from app.storage.repositories.executions import Sort
 from graphwire.errors import InvalidInput, NotFound, Problem, quoted
-from graphwire.graphs.near_names import near_name
+from graphwire.near_names import NearNames
 from graphwire.types import ExecutionId, GraphId
 
 router = APIRouter(tags=["executions"], dependencies=[Depends(accepts(JSON))])
@@ -160,17 +160,15 @@ async def cancel_execution(execution_id: str, request: Request, bounds: BoundsDe
 
 def _statuses(given: list[str] | None) -> list[str]:
     statuses = pagination.split(given)
-    unknown = [name for name in statuses if name not in STATUSES]
+    near = NearNames()
+    unknown = [
+        Problem(f"/query/status/{index}", "unknown_status", f"{quoted(name)} is no status{near(name, STATUSES)}")
+        for index, name in enumerate(statuses)
+        if name not in STATUSES
+    ]
     if unknown:
-        raise InvalidInput(
-            "a status is unknown", [Problem("/query/status", "unknown_status", _unknown(each)) for each in unknown]
-        )
+        raise InvalidInput("a status is unknown", unknown)
     return statuses
-
-
-def _unknown(name: str) -> str:
-    near = near_name(name, STATUSES)
-    return f"{quoted(name)} is no status" + (f"; did you mean {quoted(near)}?" if near else "")
 
 
 def _aware(moment: datetime | None, name: str) -> datetime | None:
