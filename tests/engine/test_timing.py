@@ -1,6 +1,7 @@
 """However the timing falls: the same states, the same final state, the same activations; and every execution ends."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -41,6 +42,11 @@ class Waiting:
     def sleep(self, attempt: Attempt, seconds: float) -> None: ...
 
     def arm(self, attempt: Attempt) -> None: ...
+
+    def forget(self, attempt: Attempt) -> None: ...
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        callback()
 
 
 @dataclass
