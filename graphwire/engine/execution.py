@@ -351,7 +351,10 @@ class Execution:
         except NodeError as error:
             self.fail(attempt, error)
             return
-        self._leave(attempt)
+        attempt.phase = Phase.CLOSED
+        scope.attempts.pop(attempt, None)
+        if not node.needs_slot:
+            self.performer.forget(attempt)
         if self._recorder is not None:
             self._recorder.begin()
         if report is not None:

