@@ -90,7 +90,8 @@ class Supervisor:
                 waiter.cancel()
         for runner in list(self._live.values()):
             runner.abort()
-        for task in self._tasks:
+        left = [task for task in self._tasks if not task.done()]
+        for task in left:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=1.0)
+        if left:
+            await asyncio.wait(left, timeout=1.0)
