@@ -114,6 +114,7 @@ async def _observed(plan: Plan, start: Start, supervisor: Supervisor, on_event: 
         spawn=supervisor.spawn,
         threads=supervisor.threads,
         hub=Hub(),
+        is_restorable=False,
     )
     await runner.accept()
     supervisor.submit(runner)

@@ -84,7 +84,15 @@ class Runner:
         hub: Hub,
         estimate: Estimate | None = None,
         grace_s: float = GRACE_S,
+        is_restorable: bool = True,
     ) -> None:
+        """Make the runner.
+
+        Args:
+            hub: A new one; its readers may subscribe at once.
+            estimate: Judges the progress by earlier executions.
+            is_restorable: Commits leave deltas in the store; without them nobody can go on after a crash.
+        """
         self.id = id
         self.graph_id = GraphId(plan.definition.id)
         self.graph_version = plan.version
@@ -124,7 +132,7 @@ class Runner:
             clock=clock,
             performer=self._lanes,
             reporter=self._report,
-            recorder=Recorder(self._outbox, hub),
+            recorder=Recorder(self._outbox, hub) if is_restorable else None,
             host=self,
             gate=self if self._is_sync or start.options.in_order else None,
         )

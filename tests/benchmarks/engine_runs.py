@@ -38,6 +38,7 @@ class Engine:
             spawn=self.supervisor.spawn,
             threads=self.supervisor.threads,
             hub=Hub(durability=self.durability),
+            is_restorable=not isinstance(self.store, MemoryStore),
         )
 
     async def run(self, plan: Plan) -> None:
