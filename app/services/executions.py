@@ -126,28 +126,11 @@ class ExecutionService:
             raise AtCapacity(detail, limit=self._max_executions)
         self._starting += 1
         try:
-            runnable = await self._graphs.runnable(graph_id, wishes.version)
-            start = prepare(wishes, runnable.plan, runnable.schema)
-            runner = Runner(
-                runnable.plan,
-                start,
-                id=new_execution_id(self._clock),
-                store=self._store,
-                clock=self._clock,
-                spawn=self._supervisor.spawn,
-                threads=self._supervisor.threads,
-                hub=Hub(
-                    ring_events=self._ring_events,
-                    ring_bytes=self._ring_bytes,
-                    durability=wishes.durability,
-                    room=self._room,
-                ),
-                estimate=await self._estimate(runnable.plan),
-            )
-            await runner.accept()
+            async with self._graphs.starting(graph_id):
+                runner = await self._accepted(graph_id, wishes)
+                self._supervisor.submit(runner)
         finally:
             self._starting -= 1
-        self._supervisor.submit(runner)
         if wishes.on_disconnect == "cancel":
             self._presence.watch(runner.id, partial(self._give_up, runner))
             self._supervisor.spawn(self._unwatch(runner), name=f"watch:{runner.id}")
@@ -268,6 +251,27 @@ class ExecutionService:
             errors=errors,
             progress=runner.progress(),
         )
+
+    async def _accepted(self, graph_id: GraphId, wishes: Wishes) -> Runner:
+        runnable = await self._graphs.runnable(graph_id, wishes.version)
+        runner = Runner(
+            runnable.plan,
+            prepare(wishes, runnable.plan, runnable.schema),
+            id=new_execution_id(self._clock),
+            store=self._store,
+            clock=self._clock,
+            spawn=self._supervisor.spawn,
+            threads=self._supervisor.threads,
+            hub=Hub(
+                ring_events=self._ring_events,
+                ring_bytes=self._ring_bytes,
+                durability=wishes.durability,
+                room=self._room,
+            ),
+            estimate=await self._estimate(runnable.plan),
+        )
+        await runner.accept()
+        return runner
 
     async def _stored(self, execution_id: ExecutionId) -> StoredExecution:
         stored = await self._repository.get(execution_id)

@@ -1,6 +1,9 @@
 """Graphs and their versions: stored, checked, made ready to run."""
 
-from collections.abc import Sequence
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -75,6 +78,9 @@ class GraphService:
         self._code: dict[GraphId, Code] = {}
         self._latest: dict[GraphId, StoredVersion] = {}
         self._runnable: dict[tuple[GraphId, int], Runnable] = {}
+        self._changes = 0
+        self._starting: Counter[GraphId] = Counter()
+        self._deleting: dict[GraphId, asyncio.Event] = {}
 
     async def adopt(self, loaded: Loaded) -> Sequence[Problem]:
         """Store a graph of the operator's as it is now; its code comes from where it was read. Returns warnings.
@@ -159,15 +165,28 @@ class GraphService:
         Raises:
             NotFound: There is no such graph.
             GraphReadOnly: It comes from a folder.
-            GraphInUse: An execution of it has not ended.
+            GraphInUse: An execution of it has not ended, or starts.
         """
         await self._stored(graph_id, None)
         await self._require_writable(graph_id)
-        if self._supervisor.uses(graph_id):
-            raise GraphInUse("an execution of this graph has not ended")
-        self._latest.pop(graph_id, None)
-        if not await self._repository.delete(graph_id, now=self._now()):
-            raise _no_graph(graph_id)
+        async with self._deletion(graph_id):
+            if self._supervisor.uses(graph_id) or self._starting[graph_id]:
+                raise GraphInUse("an execution of this graph has not ended")
+            if not await self._repository.delete(graph_id, now=self._now()):
+                raise _no_graph(graph_id)
+
+    @asynccontextmanager
+    async def starting(self, graph_id: GraphId) -> AsyncIterator[None]:
+        """Keep a graph from being deleted while an execution of it starts; waits for a deletion that has begun."""
+        while (deleted := self._deleting.get(graph_id)) is not None:
+            await deleted.wait()
+        self._starting[graph_id] += 1
+        try:
+            yield
+        finally:
+            self._starting[graph_id] -= 1
+            if not self._starting[graph_id]:
+                del self._starting[graph_id]
 
     def node_types(self) -> Sequence[dict[str, Any]]:
         """Return what a definition may name as ``type``."""
@@ -215,6 +234,23 @@ class GraphService:
         definition = parse_definition(value)
         return definition, check(definition, self._registry, max_nodes=self._max_nodes, max_edges=self._max_edges)
 
+    @asynccontextmanager
+    async def _deletion(self, graph_id: GraphId) -> AsyncIterator[None]:
+        while (other := self._deleting.get(graph_id)) is not None:
+            await other.wait()
+        deleted = self._deleting[graph_id] = asyncio.Event()
+        try:
+            yield
+        finally:
+            self._changed(graph_id)
+            del self._deleting[graph_id]
+            deleted.set()
+
+    def _changed(self, graph_id: GraphId) -> None:
+        """Forget the newest version. Called when a change is done: a read that overlaps it must not be remembered."""
+        self._changes += 1
+        self._latest.pop(graph_id, None)
+
     async def _put(
         self,
         definition: GraphDefinition,
@@ -232,9 +268,10 @@ class GraphService:
             name=definition.name,
             description=definition.description,
         )
-        done = await self._repository.put(new, now=self._now(), expected_version=expected_version)
-        # Only now: what was read while the change was under way must not be remembered.
-        self._latest.pop(new.graph_id, None)
+        try:
+            done = await self._repository.put(new, now=self._now(), expected_version=expected_version)
+        finally:
+            self._changed(new.graph_id)
         return done.version, done.is_new
 
     async def _stored(self, graph_id: GraphId, version: int | None) -> StoredVersion:
@@ -246,10 +283,12 @@ class GraphService:
             return stored
         known = self._latest.get(graph_id)
         if known is None:
+            changes = self._changes
             known = await self._repository.get(graph_id)
             if known is None:
                 raise _no_graph(graph_id)
-            _keep(self._latest, graph_id, known)
+            if changes == self._changes:
+                _keep(self._latest, graph_id, known)
         return known
 
     def _code_of(self, stored: StoredVersion) -> Code | None:
