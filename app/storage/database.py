@@ -11,12 +11,18 @@ from typing import Any, Self
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.storage import sqlite
 from app.storage.lock_file import LockFile
 from app.storage.migration import migrate
 from graphwire.errors import StorageUnavailable
+
+READERS = 8
+READ_WAIT_S = 5.0
+WRITE_WAIT_S = 2.0
+"""How long a transaction may wait for its turn before it is refused."""
 
 
 class Database:
@@ -34,7 +40,11 @@ class Database:
         self._url = url
         self._path: Path | None = None
         self._lock: LockFile | None = None
-        self._engine: AsyncEngine | None = None
+        self._readers: AsyncEngine | None = None
+        # Writers have a connection of their own, since however long they wait, reading goes on.
+        self._writer: AsyncEngine | None = None
+        self._turn = asyncio.Lock()
+        self._refusal: tuple[int, str] = (0, "")
 
     @property
     def path(self) -> Path:
@@ -55,15 +65,17 @@ class Database:
         except BaseException:
             self._lock.release()
             raise
-        self._engine = _engine(path)
+        self._readers = _engine(path, connections=READERS, busy_timeout_s=READ_WAIT_S)
+        self._writer = _engine(path, connections=1, busy_timeout_s=sqlite.BUSY_TIMEOUT_S)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._engine is not None:
-            await self._engine.dispose()
-            self._engine = None
+        for engine in (self._readers, self._writer):
+            if engine is not None:
+                await engine.dispose()
+        self._readers = self._writer = None
         if self._lock is not None:
             self._lock.release()
 
@@ -77,36 +89,55 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """One consistent view of everything, for as long as the block lasts: keep it short.
+        """One consistent view of everything, for as long as the block lasts: keep it short. Waits for no writer.
 
         Raises:
             StorageUnavailable: The database cannot be read now.
         """
-        async with self._transaction(is_write=False) as connection:
+        async with _transaction(self._readers, is_write=False) as connection:
             yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction, committed at the end of the block. Waits up to five seconds for another writer.
+        """A transaction, committed at the end of the block. One at a time; waits at most two seconds for its turn.
+
+        What waits while another is refused is refused with it: a database that is locked is not asked by each.
 
         Raises:
             StorageUnavailable: The database cannot be written now; nothing was.
         """
-        async with self._transaction(is_write=True) as connection:
-            yield connection
-
-    @asynccontextmanager
-    async def _transaction(self, *, is_write: bool) -> AsyncIterator[AsyncConnection]:
-        assert self._engine is not None, "the database is not open"
+        refusals, _ = self._refusal
         try:
-            async with self._engine.connect() as connection:
-                await connection.execution_options(is_write=is_write)
-                async with connection.begin():
-                    yield connection
-        except DBAPIError as error:
-            if error.orig is not None and sqlite.is_transient(_cause(error.orig)):
-                raise StorageUnavailable(sqlite.explain(_cause(error.orig))) from error
+            async with asyncio.timeout(WRITE_WAIT_S):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise StorageUnavailable("The database cannot be used: too many changes wait for it.") from None
+        try:
+            if self._refusal[0] != refusals:  # while this one waited
+                raise StorageUnavailable(self._refusal[1])
+            async with _transaction(self._writer, is_write=True) as connection:
+                yield connection
+        except StorageUnavailable as error:
+            self._refusal = (self._refusal[0] + 1, error.detail)
             raise
+        finally:
+            self._turn.release()
+
+
+@asynccontextmanager
+async def _transaction(engine: AsyncEngine | None, *, is_write: bool) -> AsyncIterator[AsyncConnection]:
+    assert engine is not None, "the database is not open"
+    try:
+        async with engine.connect() as connection:
+            await connection.execution_options(is_write=is_write)
+            async with connection.begin():
+                yield connection
+    except PoolTimeoutError as error:
+        raise StorageUnavailable("The database cannot be used: too many readers wait for it.") from error
+    except DBAPIError as error:
+        if error.orig is not None and sqlite.is_transient(_cause(error.orig)):
+            raise StorageUnavailable(sqlite.explain(_cause(error.orig))) from error
+        raise
 
 
 def _path_of(url: str) -> Path:
@@ -122,12 +153,13 @@ def _path_of(url: str) -> Path:
     return Path(parsed.database).expanduser().resolve()
 
 
-def _engine(path: Path) -> AsyncEngine:
+def _engine(path: Path, *, connections: int, busy_timeout_s: float) -> AsyncEngine:
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)),
-        connect_args={"timeout": 5.0},
-        pool_size=2,
-        max_overflow=6,
+        connect_args={"timeout": busy_timeout_s},
+        pool_size=min(2, connections),
+        max_overflow=connections - min(2, connections),
+        pool_timeout=READ_WAIT_S,
     )
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)

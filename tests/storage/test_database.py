@@ -150,19 +150,54 @@ async def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.bad_input(131)
-async def test_a_write_that_finds_the_database_locked_is_unavailable(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_write_that_finds_the_database_locked_is_unavailable(database: Database) -> None:
     other = database.connect()
     other.execute("BEGIN IMMEDIATE")
 
-    async with database.read() as connection:
-        await connection.execute(text("PRAGMA busy_timeout=1"))
     with pytest.raises(StorageUnavailable, match="another program holds a lock"):
         async with database.write():
             pass
 
     other.close()
+
+
+@pytest.mark.bad_input(131)
+async def test_writes_that_wait_for_a_locked_database_are_refused_together_and_hold_up_no_read(
+    database: Database,
+) -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    async def write() -> None:
+        async with database.write():
+            pass
+
+    other = database.connect()
+    other.execute("BEGIN EXCLUSIVE")
+    writing = [asyncio.ensure_future(write()) for _ in range(50)]
+    await asyncio.sleep(0)
+    async with database.read() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM graphs"))).scalar_one() == 0
+    assert not any(one.done() for one in writing)
+    refusals = await asyncio.gather(*writing, return_exceptions=True)
+    other.execute("ROLLBACK")
+    other.close()
+
+    assert all(isinstance(one, StorageUnavailable) for one in refusals)
+    assert loop.time() - began < 5
+    await write()
+
+
+async def test_more_readers_than_there_are_connections_are_refused(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.storage.database.READERS", 1)
+    monkeypatch.setattr("app.storage.database.READ_WAIT_S", 0.01)
+    path = database.path.with_name("other.db")
+    async with Database(f"sqlite:///{path}") as other, other.read():
+        with pytest.raises(StorageUnavailable, match="too many readers"):
+            async with other.read():
+                pass
 
 
 def test_alembic_is_not_loaded_where_there_is_nothing_to_migrate(database_file: Path) -> None:
