@@ -52,14 +52,19 @@ def prepare(wishes: Wishes, plan: Plan, schema: StateSchema | None) -> Start:
         InvalidInput: An entry is no node of the graph.
     """
     near = NearNames()
-    entry_problems = [
+    unknown = [
         Problem(pointer("entry", index), "unknown_node", f"there is no node {quoted(name)}{near(name, plan.index)}")
         for index, name in enumerate(wishes.entry or ())
         if name not in plan.index
     ]
-    if entry_problems:
-        raise InvalidInput("an entry is no node of this graph", entry_problems)
-    state = _frozen(wishes.state, plan, schema)
+    try:
+        state = _frozen(wishes.state, plan, schema)
+    except StateInvalid as error:
+        if unknown:
+            raise InvalidInput("the entry and the state are wrong", [*unknown, *error.problems]) from None
+        raise
+    if unknown:
+        raise InvalidInput("an entry is no node of this graph", unknown)
     seed = secrets.randbits(63) if wishes.seed is None else wishes.seed
     limits = wishes.limits
     told = {
@@ -93,25 +98,23 @@ def prepare(wishes: Wishes, plan: Plan, schema: StateSchema | None) -> Start:
 
 
 def _frozen(given: Mapping[str, Any], plan: Plan, schema: StateSchema | None) -> dict[str, bytes]:
-    if _RESERVED in given:
-        problem = Problem(pointer("state", _RESERVED), "reserved_key", "only the engine writes this key")
-        raise StateInvalid("the state names a reserved key", [problem])
     frozen: dict[str, bytes] = {}
     problems: list[Problem] = []
+    if _RESERVED in given:
+        problems.append(Problem(pointer("state", _RESERVED), "reserved_key", "only the engine writes this key"))
     for key, value in given.items():
         try:
             frozen[key] = freeze(value)
         except StateNotSerializable as error:
             problems.append(Problem(pointer("state", key), error.code, error.detail))
-    if problems:
-        raise StateInvalid("the state cannot be kept", problems)
     size = sum(len(key) + len(value) for key, value in {**plan.initial, **frozen}.items())
     if size > plan.max_state_bytes:
         detail = f"the state has {size:,} bytes; the limit is {plan.max_state_bytes:,} (limits.max_state_bytes)"
-        raise StateInvalid(detail, [Problem("/state", "state_too_large", detail)])
-    if schema is not None:
+        problems.append(Problem("/state", "state_too_large", detail))
+    # What cannot be kept, or is too large, is not shown to a schema.
+    if not problems and schema is not None:
         whole = {**{key: thaw(value) for key, value in plan.initial.items()}, **given}
-        found = schema.problems(whole, at="/state")
-        if found:
-            raise StateInvalid("the state does not fit the graph's schema", found)
+        problems += schema.problems(whole, at="/state")
+    if problems:
+        raise StateInvalid(problems[0].detail if len(problems) == 1 else "the state cannot be taken as it is", problems)
     return frozen

@@ -108,6 +108,21 @@ async def test_an_entry_that_is_no_node_is_refused_with_the_nearest(service: Ser
     assert '"second"' in error["detail"]
 
 
+async def test_all_that_is_wrong_with_a_start_is_told_at_once(service: Service) -> None:
+    answer = await service.client.post("/graphs/chain/execute", json={"entry": ["nowhere"], "state": {"errors": []}})
+
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/entry/0", "/state/errors"]
+
+
+async def test_a_version_larger_than_any_is_refused(service: Service) -> None:
+    for version in [2**31, 2**63]:
+        answer = await service.client.post("/graphs/chain/execute", json={"version": version})
+
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["pointer"] == "/version"
+
+
 async def test_one_execution_too_many_is_refused_for_now(tmp_path: Path) -> None:
     async with serving(tmp_path, max_executions=1) as service:
         first = await service.start("gated")

@@ -20,7 +20,9 @@ class StartRequest(BaseModel):
     )
 
     state: dict[str, Any] = Field(default={}, description="Replaces the graph's initial values, key by key.")
-    version: Annotated[int | None, Field(ge=1, description="Of the graph; default: the newest."), Given()] = None
+    version: Annotated[
+        int | None, Field(ge=1, le=2**31 - 1, description="Of the graph; default: the newest."), Given()
+    ] = None
     entry: Annotated[
         Annotated[tuple[Id, ...], FromList(), Field(min_length=1)] | None,
         Field(description="Begin at these nodes instead."),
