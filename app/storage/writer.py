@@ -12,7 +12,10 @@ from graphwire.engine.ports import Batch, Outbox
 
 log = logging.getLogger(__name__)
 
-MAX_GROUP_BYTES = 4 * 1024 * 1024
+MAX_GROUP_BYTES = 1024 * 1024
+"""A start or an end waits for the group that is being forced: a larger one saves little and makes others wait."""
+MAX_SHARE_BYTES = MAX_GROUP_BYTES // 4
+"""Of one execution in a group, so that a chatty one leaves room for others."""
 MAX_GROUP_BATCHES = 1_000
 FIRST_RETRY_S = 0.05
 LAST_RETRY_S = 1.0
@@ -148,7 +151,7 @@ class SqliteWriter:
             if key in taken:
                 continue
             outbox = self._waiting.pop(key)
-            if (batch := _take(outbox, room)) is not None:
+            if (batch := _take(outbox, min(room, MAX_SHARE_BYTES))) is not None:
                 self._waiting[key] = outbox
                 parts.append(_Part(outbox, batch))
                 room -= batch.size
