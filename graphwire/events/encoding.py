@@ -1,5 +1,6 @@
 """An event's line: the envelope around its data, encoded once for everybody."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from msgspec import Raw, Struct, UnsetType, ValidationError, field
@@ -12,8 +13,8 @@ from graphwire.events.types import EVENTS_BY_TYPE, Event, EventData
 MAX_LINE_BYTES: Final = 262_144
 """A line is shorter than this."""
 
-_LF: Final = 10  # a number is found in bytes five times as fast as a byte string
-_CR: Final = 13
+LF: Final = 10  # a number is found in bytes five times as fast as a byte string
+CR: Final = 13
 _SEPARATORS: Final = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"), (b"\xc2\x85", b"\\u0085"))
 """Ends of lines to some readers, though not to JSON. In JSON text they can only stand inside of strings."""
 
@@ -88,7 +89,9 @@ class _Reference(Struct, frozen=True):
     bytes: int
 
 
-_encode = Encoder().encode
+encode_envelope: Final[Callable[[Outgoing], bytes]] = Encoder().encode
+"""The envelope as it is; ``fit_line`` makes a line of what is none. Raises ``UnicodeEncodeError``."""
+_encode: Final[Callable[[object], bytes]] = Encoder().encode
 _read_incoming = Decoder(_Incoming).decode
 _read_head = Decoder(_Head).decode
 
@@ -107,7 +110,12 @@ def encode_line(outgoing: Outgoing) -> tuple[bytes, bytes | None]:
     except UnicodeEncodeError:
         outgoing = _without_surrogates(outgoing)
         line = _encode(outgoing)
-    if _LF in line or _CR in line or not line.isascii():
+    return fit_line(outgoing, line)
+
+
+def fit_line(outgoing: Outgoing, line: bytes) -> tuple[bytes, bytes | None]:
+    """As ``encode_line``, of an envelope that was encoded."""
+    if LF in line or CR in line or not line.isascii():
         line = _on_one_line(line)
     if len(line) < MAX_LINE_BYTES:
         return line, None

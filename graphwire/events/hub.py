@@ -95,7 +95,6 @@ class Hub:
             room: Shared bound on unstored bytes; one of its own by default.
         """
         self.published = self.stored = self.visible = first_seq - 1
-        self._next: int | None = first_seq
         self._is_sync = durability == "sync"
         self._ring = Ring(first_seq, max_events=ring_events, max_bytes=ring_bytes)
         self._taken = first_seq - 1
@@ -117,7 +116,7 @@ class Hub:
     def ended(cls, last_seq: int) -> Self:
         """Make the hub of a finished execution: closed and empty, everything is in the store."""
         hub = cls(first_seq=last_seq + 1)
-        hub._sentinel, hub._next = last_seq, None
+        hub._sentinel = last_seq
         return hub
 
     @property
@@ -147,11 +146,17 @@ class Hub:
             ValueError: Its number is not the next one, or the sentinel was published.
         """
         seq = published.seq
-        if seq != self._next:
-            raise ValueError(f"event {seq} published where {self._next or 'nothing'} comes next")
+        if seq != self.published + 1 or self._sentinel is not None:
+            due = self.published + 1 if self._sentinel is None else "nothing"
+            raise ValueError(f"event {seq} published where {due} comes next")
         self.published = seq
-        self._next = seq + 1
-        size = self._ring.append(published)
+        ring = self._ring
+        if published.whole is None:  # as ``Ring.append``, but without a call: the commonest case
+            size = len(published.line)
+            ring.items.append(published)
+            ring.size += size
+        else:
+            size = ring.append(published)
         self._unstored_bytes += size
         self._room.used_bytes += size
         if published.is_barrier:
@@ -210,7 +215,6 @@ class Hub:
         self._unstored_bytes = 0
         released = self._ring.cut(self.stored)
         self.published = self._taken = self._sentinel = self.visible = self.stored
-        self._next = None
         self._barriers.clear()
         self._wake()
         self._room.release(released)
@@ -271,7 +275,7 @@ class Hub:
         if published.type in TERMINAL_TYPES:
             self._terminal = published.seq
         elif published.type == "stream_end":
-            self._sentinel, self._next = published.seq, None
+            self._sentinel = published.seq
 
     def _move_horizon(self) -> None:
         if self._is_sync:

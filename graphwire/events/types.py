@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType, field
 from graphwire.types import TerminalStatus
 
 
-class EventData(Struct, frozen=True, kw_only=True):
+class EventData(Struct, frozen=True, kw_only=True, gc=False):
     """What all event classes share.
 
     Attributes:

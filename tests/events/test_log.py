@@ -4,12 +4,15 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec import Raw
 
 from graphwire.clock import FakeClock
 from graphwire.events.encoding import decode_line
 from graphwire.events.hub import Hub
 from graphwire.events.log import EventLog
+from graphwire.events.timestamps import format_timestamp
 from graphwire.events.types import CheckpointRestored, NodeEntered, NodeLog, NodeMessage, NodeStarted, StreamEnd
 from graphwire.types import ExecutionId, GraphId
 
@@ -79,6 +82,37 @@ def test_microseconds_have_six_digits_and_what_is_below_is_cut_off() -> None:
         "2026-11-21T12:00:00.999999Z",
         "2026-11-21T12:00:01.000000Z",
     ]
+
+
+@given(
+    steps=st.lists(st.sampled_from([0, 1, 999, 1_000, 999_999, 1_000_000, 999_999_999, 10**9, 61 * 10**9, 123_456_789]))
+)
+@settings(deadline=None, max_examples=60)
+def test_each_event_has_the_time_of_the_wall_clock_to_the_microsecond(steps: list[int]) -> None:
+    clock = TwoClocks()
+    log = make_log(clock)
+
+    for step in steps:
+        clock.wall += step
+        seq = log.append(NodeEntered())
+        assert decode_line(line_of(log, seq)).ts == format_timestamp(clock.wall)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", b'"plain"'),
+        ("\ud800", '"\ufffd"'.encode()),
+        ("a\u2028b", b'"a\\u2028b"'),
+        ("ä", '"ä"'.encode()),
+    ],
+)
+def test_a_text_of_any_kind_stands_on_one_line(text: str, shown: bytes) -> None:
+    log = make_log()
+
+    log.append(NodeMessage(scope=text, message=Raw(b"[1,\n2]"), metadata=Raw(b"{\r}")), node_id="a")
+
+    assert b'"data":{"scope":' + shown + b',"message":[1, 2],"metadata":{ }}' in line_of(log, 1)
 
 
 def test_ts_never_goes_back_though_the_wall_clock_does() -> None:
