@@ -63,7 +63,8 @@ def create_app(settings: Settings) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestId)
-    routers = (graphs.router, graphs.drawings, executions.router, streams.router, service.router, health.router)
+    # Looked through in this order at each request.
+    routers = (streams.router, executions.router, graphs.router, graphs.drawings, service.router, health.router)
     for router in routers:
         app.include_router(router)
     problems.install(app, [route for router in routers for route in router.routes])
