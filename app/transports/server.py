@@ -6,13 +6,19 @@ import socket
 import struct
 from collections.abc import Callable
 from types import FrameType
+from typing import Any, cast
 
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn import Config, Server
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 log = logging.getLogger(__name__)
 
 NOTSENT_LOWAT_BYTES = 16 * 1024
+LINGER_BYTES = 64 * 1024
+LINGER_S = 2.0
+"""What is still read of a body that the answer did not wait for: closing at once could take the answer with it."""
+
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 _TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux's number; Python names it from 3.12 on
 
@@ -23,10 +29,14 @@ class StreamProtocol(HttpToolsProtocol):
     A write waits until the one before it left for the kernel, so a client that reads nothing costs its socket's
     buffer and one write. If a write has not left after ``write_timeout_s``, the connection is aborted: a notice
     could only follow the bytes that are stuck, so none is tried.
+
+    A request that is answered before its body has ended is the last one of its connection.
     """
 
     write_timeout_s: float = 30.0
     _stuck: asyncio.TimerHandle | None = None
+    _lingering: asyncio.TimerHandle | None = None
+    _linger_bytes: int = LINGER_BYTES
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as Uvicorn's own
         super().connection_made(transport)
@@ -46,7 +56,46 @@ class StreamProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._relax()
+        if self._lingering is not None:
+            self._lingering.cancel()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering is None:
+            super().data_received(data)
+            return
+        self._linger_bytes -= len(data)
+        if self._linger_bytes < 0:
+            self.transport.close()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._lingering is not None:
+            self._unset_keepalive_if_required()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, cast("Any", self._closing(cycle, app)))
+
+    def _closing(self, cycle: RequestResponseCycle, app: ASGIApp) -> ASGIApp:
+        """Have an answer that does not wait for the end of its request's body say that the connection closes."""
+
+        async def closing(scope: Scope, receive: Receive, send: Send) -> None:
+            async def noted(message: Message) -> None:
+                if message["type"] == "http.response.start" and cycle.more_body:
+                    cycle.keep_alive = False
+                    cycle.transport = cast("asyncio.Transport", _Unfinished(self.transport, self._linger))
+                await send(message)
+
+            await app(scope, receive, noted)
+
+        return closing
+
+    def _linger(self) -> None:
+        """Close the way out; the way in is closed when the client has done so, or after a little more."""
+        if self._lingering is None and not self.transport.is_closing():
+            self._lingering = self.loop.call_later(LINGER_S, self.transport.close)
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
 
     def _relax(self) -> None:
         if self._stuck is not None:
@@ -61,6 +110,15 @@ class StreamProtocol(HttpToolsProtocol):
             # With a reset: the kernel would go on holding what is stuck, for a peer that may be gone.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
         self.transport.abort()
+
+
+class _Unfinished:
+    """A transport as an answer sees it whose request has not ended."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = close
 
 
 def _keep_unsent_small(connection: socket.socket) -> None:
