@@ -5,8 +5,8 @@ is ready. Everything that it decides is told to its reporter and recorded in its
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -16,10 +16,12 @@ from graphwire.engine.attempt import Attempt, Outcome, Phase, Scope, below
 from graphwire.engine.deltas import Recorder
 from graphwire.engine.emissions import Emissions
 from graphwire.engine.ending import End, Endings, Host, Snapshot
+from graphwire.engine.in_order import InOrder
 from graphwire.engine.joining import join
 from graphwire.engine.merge import Conflict
 from graphwire.engine.openers import Openers
 from graphwire.engine.options import Options
+from graphwire.engine.performing import Gate, Performer
 from graphwire.engine.plan import ERRORS, Plan, Route
 from graphwire.engine.policies.failure import describe
 from graphwire.engine.report import Reporter, inner_failure
@@ -38,38 +40,7 @@ from graphwire.graphs.behaviour import ForEach, Wait
 from graphwire.types import Status
 from graphwire.values import Deleted, thaw
 
-MAX_COMMITS_AT_ONCE = 100
-"""Under ``ordering: deterministic``, before others get their turn."""
 _ENCODER = msgspec.json.Encoder()
-
-
-class Performer(Protocol):
-    """What the execution asks of its runner. Nothing here may call back into the execution at once."""
-
-    def interrupt(self, attempt: Attempt) -> None:
-        """End a running attempt; report with ``closed`` when it is over or has been given up."""
-
-    def sleep(self, attempt: Attempt, seconds: float) -> None:
-        """Call ``finish`` for a sleeping attempt after so many seconds."""
-
-    def arm(self, attempt: Attempt) -> None:
-        """An open attempt has a time limit from now on."""
-
-    def forget(self, attempt: Attempt) -> None:
-        """A sleeping or open attempt is over: drop its timers."""
-
-    def call_soon(self, callback: Callable[[], None]) -> None:
-        """Call when others have had their turn, then see to what is ready."""
-
-
-class Gate(Protocol):
-    """Says when more may be dispatched."""
-
-    def is_open(self) -> bool:
-        """Whether there is room; if not, ``Execution.go_on`` is called when there is again."""
-
-    def published(self) -> int:
-        """Number of the newest event."""
 
 
 class Execution:
@@ -116,13 +87,11 @@ class Execution:
         self._recorder = recorder
         self._host = host
         self._gate = gate
-        self._order: deque[Attempt] | None = deque() if options.in_order else None
-        self._advancing = False
-        self._dispatched: deque[Attempt] = deque()
-        self.dispatchable = self.ready if self._order is None else self._dispatched
+        self._in_order = InOrder(self, performer, gate) if options.in_order else None
+        self.dispatchable = self.ready if self._in_order is None else self._in_order.dispatched
         self._endings = Endings(self, clock, reporter, host)
         self._openers = Openers(self, self._endings, reporter)
-        self.emissions = Emissions(reporter, self._order, max_events)
+        self.emissions = Emissions(reporter, None if self._in_order is None else self._in_order.attempts, max_events)
         initial = {**plan.initial, **state}
         self.root = Scope.open(plan, plan.entry_indexes(options.entry), "", State.initial(initial))
 
@@ -139,28 +108,28 @@ class Execution:
 
         None when there is none, when no slot is free, and when it ended as it began: ``has_ready`` tells.
         """
-        if self._order is not None:
-            return self._dispatched.popleft() if self._dispatched else None
+        if self._in_order is not None:
+            return self.dispatchable.popleft() if self.dispatchable else None
         if not self.ready or self.running >= self.slots:
             return None
         attempt = self.ready.popleft()
-        if self._begin(attempt):
+        if self.begin(attempt):
             return attempt
         self.go_on()
         return None
 
     def go_on(self) -> None:
         """Do what follows from a commit or an end: dispatch and commit in order, and end when nothing is left."""
-        if self._order is not None:
-            self._advance_in_order(self._order)
+        if self._in_order is not None:
+            self._in_order.advance()
         if not self.ready:
             self._settle()
 
     @property
     def has_ready(self) -> bool:
         """Whether ``take`` would find something."""
-        if self._order is not None:
-            return bool(self._dispatched)
+        if self._in_order is not None:
+            return bool(self.dispatchable)
         return bool(self.ready) and self.running < self.slots
 
     def lose_slots(self, count: int) -> None:
@@ -173,45 +142,6 @@ class Execution:
         """Whether the terminal event was published."""
         return self.end is not None and self.end.is_told
 
-    def _advance_in_order(self, order: deque[Attempt]) -> None:
-        """Dispatch what may begin, commit the head, and so on: nothing here depends on when a lane is free."""
-        if self._advancing:
-            return
-        self._advancing = True
-        for _ in range(MAX_COMMITS_AT_ONCE):
-            while self.ready and self.running < self.slots and (self._gate is None or self._gate.is_open()):
-                attempt = self.ready.popleft()
-                if self._begin(attempt):
-                    self._dispatched.append(attempt)
-            if not order:
-                break
-            head = order[0]
-            if self.status == "running":
-                self._let_speak(head)
-            if head.outcome is None:
-                break
-            order.popleft()
-            self._end_in_order(head, head.outcome)
-        else:
-            self.performer.call_soon(self.go_on)
-        self._advancing = False
-
-    def _let_speak(self, attempt: Attempt) -> None:
-        self.emissions.release(attempt)
-        if attempt.on_turn is not None:
-            on_turn, attempt.on_turn = attempt.on_turn, None
-            on_turn()
-
-    def _end_in_order(self, attempt: Attempt, outcome: Outcome) -> None:
-        attempt.outcome = None
-        if attempt.phase is Phase.RUNNING:
-            self.running -= 1
-        if outcome.is_cancelled or self.status != "running" or attempt.scope.failure is not None:
-            attempt.held = None  # it never had its turn to speak
-            self.close(attempt)
-        else:
-            self._commit(attempt, outcome.value, outcome.error)
-
     def add(self, scope: Scope, activations: Sequence[Activation[State]]) -> None:
         """Put activations at the end of the ready order."""
         nodes = scope.plan.nodes
@@ -221,7 +151,7 @@ class Execution:
                 attempt.follows = self._gate.published()
             self.ready.append(attempt)
 
-    def _begin(self, attempt: Attempt) -> bool:
+    def begin(self, attempt: Attempt) -> bool:
         """Begin an attempt; whether it needs a slot now."""
         scope = attempt.scope
         counts = self if scope is self.root else scope
@@ -241,8 +171,8 @@ class Execution:
         attempt.started_ns = self.now_ns()
         if self._report is not None:
             self._report.begun(attempt, conflicts)
-        if self._order is not None:
-            self._order.append(attempt)
+        if self._in_order is not None:
+            self._in_order.attempts.append(attempt)
         if refused is not None:
             attempt.phase = Phase.RUNNING
             self.running += 1
@@ -294,7 +224,7 @@ class Execution:
         if self.status != "running" or attempt.scope.failure is not None:
             self.closed(attempt)
             return
-        if self._order is not None:
+        if self._in_order is not None:
             # It keeps its slot until its turn, else dispatch would depend on timing.
             attempt.outcome = Outcome(value, error)
         else:
@@ -303,15 +233,15 @@ class Execution:
             if value is None and error is None:
                 self.succeed(attempt, None, b"null", None)
             else:
-                self._commit(attempt, value, error)
-        if not self.ready or self._order is not None:
+                self.commit(attempt, value, error)
+        if not self.ready or self._in_order is not None:
             self.go_on()
 
     def closed(self, attempt: Attempt) -> None:
         """An interrupted attempt is over, or has been given up. Idempotent."""
         if attempt.phase is Phase.CLOSED or attempt.outcome is not None:
             return
-        if self._order is not None:
+        if self._in_order is not None:
             attempt.outcome = Outcome(is_cancelled=True)
         else:
             if attempt.phase is Phase.RUNNING:
@@ -319,7 +249,8 @@ class Execution:
             self.close(attempt)
         self.go_on()
 
-    def _commit(self, attempt: Attempt, value: Any, error: BaseException | None) -> None:
+    def commit(self, attempt: Attempt, value: Any, error: BaseException | None) -> None:
+        """Commit what an attempt came to."""
         if error is not None:
             self.fail(attempt, error)
         else:
@@ -451,7 +382,7 @@ class Execution:
         self.end = end
         if self._host is not None:
             self._host.stopping()
-        self._dispatched.clear()
+        self.dispatchable.clear()
         self.ready.clear()
         self.clear(self.root, end.because)
         self.go_on()
@@ -464,7 +395,7 @@ class Execution:
         failure = Failure(code="internal", type="EngineError", message="The engine failed; its log has the error.")
         self.end = End("failed", failure=failure)
         self.ready.clear()
-        self._dispatched.clear()
+        self.dispatchable.clear()
         for scope in reversed(below(self.root)):
             for attempt in list(scope.attempts):
                 attempt.reason = "the engine failed"
@@ -486,8 +417,8 @@ class Execution:
 
     def leave_order(self, attempt: Attempt) -> None:
         """An attempt that opened scopes keeps no place in the order: its result comes directly after theirs."""
-        if self._order is not None:
-            self._order.remove(attempt)
+        if self._in_order is not None:
+            self._in_order.attempts.remove(attempt)
 
     def emit(self, attempt: Attempt, event: EventData, size: int = 0) -> None:
         """Take what a node emits."""
@@ -502,7 +433,7 @@ class Execution:
         scopes = below(scope)
         if scope is not self.root:
             inner = set(scopes)
-            for waiting in (self.ready, self._dispatched):
+            for waiting in {id(each): each for each in (self.ready, self.dispatchable)}.values():
                 kept = [attempt for attempt in waiting if attempt.scope not in inner]
                 waiting.clear()
                 waiting.extend(kept)
@@ -524,7 +455,7 @@ class Execution:
             self.performer.interrupt(attempt)
         elif attempt.items is not None and attempt.items.scopes:
             return  # it is closed after what is open in it
-        elif self._order is not None and attempt.items is None:
+        elif self._in_order is not None and attempt.items is None:
             attempt.outcome = Outcome(is_cancelled=True)
         else:
             self.close(attempt)

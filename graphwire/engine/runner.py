@@ -105,16 +105,7 @@ class Runner:
         self._start = start
         self._store = store
         self._loop = asyncio.get_running_loop()
-        record = ExecutionRecord(
-            id=id,
-            graph_id=self.graph_id,
-            graph_version=plan.version,
-            options=start.kept,
-            seed=start.options.seed,
-            started_at=self.started_at,
-            correlation_id=start.correlation_id,
-        )
-        self._outbox = ExecutionOutbox(id, hub, store, record)
+        self._outbox = ExecutionOutbox(id, hub, store, _record(id, plan, start, self.started_at))
         self._is_sync = start.durability == "sync"
         self._lanes = Lanes(
             name=f"lane:{id}",
@@ -434,6 +425,18 @@ class _Delivery:
         yield from self._runner.until_emitted(self._attempt, self._size).__await__()
         self._attempt.dropped -= 1
         self._runner.execution.emit(self._attempt, self._event, self._size)
+
+
+def _record(id: ExecutionId, plan: Plan, start: Start, started_at: datetime) -> ExecutionRecord:
+    return ExecutionRecord(
+        id=id,
+        graph_id=GraphId(plan.definition.id),
+        graph_version=plan.version,
+        options=start.kept,
+        seed=start.options.seed,
+        started_at=started_at,
+        correlation_id=start.correlation_id,
+    )
 
 
 def _may_speak(attempt: Attempt) -> bool:

@@ -1,0 +1,75 @@
+"""``ordering: deterministic``: results are committed in the order of dispatch, as a processor retires instructions."""
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from graphwire.engine.attempt import Attempt, Outcome, Phase
+from graphwire.engine.performing import Gate, Performer
+
+if TYPE_CHECKING:
+    from graphwire.engine.execution import Execution
+
+MAX_COMMITS_AT_ONCE = 100
+"""Before others get their turn."""
+
+
+class InOrder:
+    """Dispatches and commits so that nothing depends on when a lane is free.
+
+    Attributes:
+        attempts: Begun and not committed, in dispatch order; those that opened scopes have left.
+        dispatched: Those of them that no lane has taken yet.
+    """
+
+    def __init__(self, execution: "Execution", performer: Performer, gate: Gate | None) -> None:
+        self.attempts: deque[Attempt] = deque()
+        self.dispatched: deque[Attempt] = deque()
+        self._execution = execution
+        self._performer = performer
+        self._gate = gate
+        self._is_advancing = False
+
+    def advance(self) -> None:
+        """Dispatch what may begin, commit the head, and so on."""
+        if self._is_advancing:
+            return
+        self._is_advancing = True
+        execution, attempts = self._execution, self.attempts
+        for _ in range(MAX_COMMITS_AT_ONCE):
+            self._dispatch()
+            if not attempts:
+                break
+            head = attempts[0]
+            if execution.status == "running":
+                self._let_speak(head)
+            if head.outcome is None:
+                break
+            attempts.popleft()
+            self._end(head, head.outcome)
+        else:
+            self._performer.call_soon(execution.go_on)
+        self._is_advancing = False
+
+    def _dispatch(self) -> None:
+        execution, gate = self._execution, self._gate
+        while execution.ready and execution.running < execution.slots and (gate is None or gate.is_open()):
+            attempt = execution.ready.popleft()
+            if execution.begin(attempt):
+                self.dispatched.append(attempt)
+
+    def _let_speak(self, attempt: Attempt) -> None:
+        self._execution.emissions.release(attempt)
+        if attempt.on_turn is not None:
+            on_turn, attempt.on_turn = attempt.on_turn, None
+            on_turn()
+
+    def _end(self, attempt: Attempt, outcome: Outcome) -> None:
+        execution = self._execution
+        attempt.outcome = None
+        if attempt.phase is Phase.RUNNING:
+            execution.running -= 1
+        if outcome.is_cancelled or execution.status != "running" or attempt.scope.failure is not None:
+            attempt.held = None  # it never had its turn to speak
+            execution.close(attempt)
+        else:
+            execution.commit(attempt, outcome.value, outcome.error)

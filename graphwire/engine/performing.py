@@ -1,0 +1,35 @@
+"""What an execution asks of those who carry it out."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from graphwire.engine.attempt import Attempt
+
+
+class Performer(Protocol):
+    """What the execution asks of its runner. Nothing here may call back into the execution at once."""
+
+    def interrupt(self, attempt: Attempt) -> None:
+        """End a running attempt; report with ``closed`` when it is over or has been given up."""
+
+    def sleep(self, attempt: Attempt, seconds: float) -> None:
+        """Call ``finish`` for a sleeping attempt after so many seconds."""
+
+    def arm(self, attempt: Attempt) -> None:
+        """An open attempt has a time limit from now on."""
+
+    def forget(self, attempt: Attempt) -> None:
+        """A sleeping or open attempt is over: drop its timers."""
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Call when others have had their turn, then see to what is ready."""
+
+
+class Gate(Protocol):
+    """Says when more may be dispatched."""
+
+    def is_open(self) -> bool:
+        """Whether there is room; if not, ``Execution.go_on`` is called when there is again."""
+
+    def published(self) -> int:
+        """Number of the newest event."""
