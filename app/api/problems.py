@@ -21,6 +21,7 @@ from graphwire.errors import (
     CommandNotAllowed,
     GraphInUse,
     GraphwireError,
+    HistoryDamaged,
     InvalidCursor,
     InvalidInput,
     MalformedInput,
@@ -228,6 +229,7 @@ async def _graphwire(request: Request, error: Exception) -> Response:
     status = status_of(type(error))
     if status == 500:
         log.error("request %s: %s", request_id(request), error, exc_info=error)
+    if status == 500 and not isinstance(error, HistoryDamaged):
         return render(GraphwireError(UNEXPECTED), request_id(request))
     return render(error, request_id(request))
 

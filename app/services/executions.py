@@ -162,7 +162,10 @@ class ExecutionService:
         stored = await self._stored(execution_id)
         summary = stored.summary
         nodes = await self._known_nodes(summary.graph_id, summary.graph_version)
-        return Followed(execution_id, Hub.ended(summary.last_seq or 0), nodes)
+        last_seq = summary.last_seq
+        if last_seq is None:
+            last_seq = await self._repository.last_seq(execution_id)
+        return Followed(execution_id, Hub.ended(last_seq), nodes)
 
     async def status(self, execution_id: ExecutionId) -> Status:
         """Return the status. Raises as ``view``."""
@@ -335,22 +338,18 @@ async def _cancel_quietly(runner: Runner) -> None:
 
 
 def _view(summary: ExecutionSummary, *, errors: bytes = b"[]", progress: Progress | None = None) -> ExecutionView:
-    status, error = summary.status, summary.error
-    if summary.damage is not None and status not in TERMINAL_STATUSES:
-        failure = {"code": "history_damaged", "type": "HistoryDamaged", "message": summary.damage}
-        status, error = "failed", msgspec.json.encode(failure)
     return ExecutionView(
         id=summary.id,
         graph_id=summary.graph_id,
         graph_version=summary.graph_version,
-        status=status,
+        status=summary.status,
         outcome=summary.outcome,
         started_at=summary.started_at,
         ended_at=summary.ended_at,
         duration_ms=summary.duration_ms or 0.0,
         steps=summary.steps or 0,
         last_seq=summary.last_seq or 0,
-        error=error,
+        error=summary.error,
         errors=errors,
         reason=summary.reason,
         progress=progress,

@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 REASON = "interrupted"
 MESSAGE = "the process that ran it ended before it did"
+UNREADABLE = "its events are not what this version writes"
 PAGE_EVENTS = 1_000
 PAGE_BYTES = 1024 * 1024
 STORE_S = 30.0
@@ -55,7 +56,7 @@ class _History:
     """What the stored events of an execution say.
 
     Attributes:
-        open: Attempts that began and did not end, by activation.
+        open: The starts of attempts that did not end, by activation, each with the attempt's number.
         terminal: The terminal event, if it was stored without the sentinel.
     """
 
@@ -63,7 +64,7 @@ class _History:
     steps: int = 0
     last_line: bytes = b""
     last_mono_ns: int = 0
-    open: dict[str, Envelope] = field(default_factory=dict)
+    open: dict[str, tuple[Envelope, int]] = field(default_factory=dict)
     terminal: Envelope | None = None
 
 
@@ -81,17 +82,21 @@ async def end_interrupted(
 ) -> None:
     """Give every unfinished execution its end: what was open is cancelled, and it fails with ``interrupted``.
 
-    An execution whose history cannot be read is marked, and the others are ended all the same.
+    An execution whose history cannot be read fails with ``history_damaged``, and the others are ended all the same.
 
     Raises:
         StorageUnavailable: The ends cannot be stored now.
     """
     for unfinished in await executions.unfinished():
+        execution_id = unfinished.summary.id
         try:
             await _end(unfinished, store, graphs, clock)
-        except HistoryDamaged as error:
-            log.error("execution %s cannot be ended: %s", unfinished.summary.id, error)
-            await executions.mark_damaged(unfinished.summary.id, error.detail)
+        except StorageUnavailable:
+            raise
+        except Exception as error:  # border: no history may keep the service from its start
+            log.error("the history of execution %s cannot be read", execution_id, exc_info=error)
+            reason = error.detail if isinstance(error, HistoryDamaged) else UNREADABLE
+            await executions.end_damaged(execution_id, reason, last_seq=unfinished.last_seq, now=_now(clock))
 
 
 async def _end(unfinished: UnfinishedExecution, store: ExecutionStore, graphs: GraphService, clock: Clock) -> None:
@@ -121,7 +126,7 @@ async def _end(unfinished: UnfinishedExecution, store: ExecutionStore, graphs: G
         ExecutionEnd(
             status=status,
             outcome="success" if status == "completed" else None,
-            ended_at=datetime.fromtimestamp(clock.wall_ns() / 1e9, UTC),
+            ended_at=_now(clock),
             duration_ms=duration_ms,
             steps=history.steps,
             last_seq=last_seq,
@@ -136,11 +141,10 @@ async def _end(unfinished: UnfinishedExecution, store: ExecutionStore, graphs: G
 
 def _tell(events: EventLog, history: _History, valid_to: int) -> None:
     events.append(CheckpointRestored(valid_to=valid_to, next=events.next_seq))
-    for started in history.open.values():
-        assert isinstance(started.data, NodeStarted)
+    for started, attempt in history.open.values():
         lasted_ms = (history.last_mono_ns - started.mono_ns) // 1000 / 1000
         events.append(
-            NodeCancelled(attempt=started.data.attempt, duration_ms=lasted_ms, reason=REASON),
+            NodeCancelled(attempt=attempt, duration_ms=lasted_ms, reason=REASON),
             node_id=started.node_id,
             activation=started.activation,
             pass_number=started.pass_number,
@@ -148,6 +152,10 @@ def _tell(events: EventLog, history: _History, valid_to: int) -> None:
         )
     duration_ms = events.elapsed_ns() // 1000 / 1000
     events.append(ExecutionFailed(error=_failure(), duration_ms=duration_ms, steps=history.steps))
+
+
+def _now(clock: Clock) -> datetime:
+    return datetime.fromtimestamp(clock.wall_ns() / 1e9, UTC)
 
 
 def _failure() -> Failure:
@@ -180,10 +188,18 @@ async def _read(unfinished: UnfinishedExecution, store: ExecutionStore) -> _Hist
 
 
 def _opened(history: _History, started: Envelope) -> None:
-    assert isinstance(started.data, NodeStarted)
-    history.open[started.activation or ""] = started
-    if started.data.attempt == 1 and started.path is None:
+    # Where a member is too large for its line, and in a later version, the data is a plain object.
+    attempt = started.data.attempt if isinstance(started.data, NodeStarted) else _attempt(started)
+    history.open[started.activation or ""] = started, attempt
+    if attempt == 1 and started.path is None:
         history.steps += 1
+
+
+def _attempt(started: Envelope) -> int:
+    number = started.data.get("attempt") if isinstance(started.data, dict) else None
+    if not isinstance(number, int):
+        raise HistoryDamaged(f"Event {started.seq} does not say which attempt began.", seq=started.seq)
+    return number
 
 
 async def _state(unfinished: UnfinishedExecution, store: ExecutionStore, graphs: GraphService) -> bytes:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from graphwire.engine.ports import ExecutionStore
+from graphwire.errors import HistoryDamaged, StorageUnavailable
 from graphwire.events.feed import Feed
 from graphwire.events.filters import Filter
 from graphwire.events.hub import Behind, End, Hub, Item, NoticeItem, Page, Subscription
@@ -11,6 +12,7 @@ from graphwire.types import ExecutionId
 
 READ_EVENTS = 1_024
 READ_BYTES = 65_536
+RETRY_MS = 5_000
 
 _END = End()
 
@@ -70,11 +72,25 @@ class EventReader:
         return self.cursor if self.cursor or self._is_placed else None
 
     async def read(self, timeout_s: float) -> Page | NoticeItem | End | None:
-        """Wait for what is next; None after ``timeout_s``. Cancelling it loses nothing."""
-        return await self._completed(await self._feed.read(timeout_s), READ_EVENTS)
+        """Wait for what is next; None after ``timeout_s``. Cancelling it loses nothing.
+
+        Where the stored history cannot be read, the stream is over, and a notice says so.
+        """
+        try:
+            return await self._completed(await self._feed.read(timeout_s), READ_EVENTS)
+        except HistoryDamaged as error:
+            farewell = StreamClosed(reason="history_damaged", detail=error.detail)
+        except StorageUnavailable as error:
+            farewell = StreamClosed(reason="storage_unavailable", detail=error.detail, retry_ms=RETRY_MS)
+        self._place.is_over = True
+        return NoticeItem(farewell, self.cursor)
 
     async def poll(self, limit: int) -> Page | NoticeItem | End | None:
-        """Return what is there already, at most so many events; None when the reader is up to date."""
+        """Return what is there already, at most so many events; None when the reader is up to date.
+
+        Raises:
+            HistoryDamaged, StorageUnavailable: The stored history cannot be read, or not now.
+        """
         return await self._completed(self._place.poll(limit), limit)
 
     def dismiss(self, farewell: StreamClosed) -> None:

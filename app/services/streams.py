@@ -8,7 +8,7 @@ from app.services.presence import Presence
 from app.services.readers import EventReader
 from graphwire.clock import Clock
 from graphwire.engine.ports import ExecutionStore
-from graphwire.errors import InvalidCursor, NotFound
+from graphwire.errors import HistoryDamaged, InvalidCursor, NotFound
 from graphwire.events.filters import Filter
 from graphwire.events.hub import End, Hub, NoticeItem, Page, Published
 from graphwire.events.notices import StreamClosed, StreamLagged, encode_notice
@@ -119,7 +119,13 @@ class StreamService:
         """Take what is there; whether the page is finished."""
         size = 0
         while len(page.events) < limit and size < PAGE_BYTES and reader.cursor - page.next < EXAMINED_EVENTS:
-            match await reader.poll(limit - len(page.events)):
+            try:
+                item = await reader.poll(limit - len(page.events))
+            except HistoryDamaged:
+                if page.events:
+                    return True
+                raise
+            match item:
                 case Page(items=items):
                     page.events += items
                     size += sum(len(item.line) for item in items)

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 from zlib import crc32
 
+from msgspec import DecodeError
+
 from graphwire.errors import HistoryDamaged
 from graphwire.events.encoding import read_published
 from graphwire.events.hub import Published
@@ -57,11 +59,18 @@ def split(execution_id: ExecutionId, first_seq: int, format: int, checksum: int 
 
 
 def decode_events(lines: Sequence[bytes], *, first_seq: int, last_seq: int, after: int) -> Iterator[Published]:
-    """Yield the events of a chunk with ``seq > after``, one by one as they are asked for."""
+    """Yield the events of a chunk with ``seq > after``, one by one as they are asked for.
+
+    Raises:
+        HistoryDamaged: The next line is no event, though its checksum fits.
+    """
     # Without a jump in its numbers a chunk says by itself where an event is.
     skip = max(0, after + 1 - first_seq) if len(lines) == last_seq - first_seq + 1 else 0
     for line in lines[skip:] if skip else lines:
-        event = read_published(line)
+        try:
+            event = read_published(line)
+        except DecodeError:
+            raise HistoryDamaged(f"What is stored from event {first_seq} on is no event.", seq=first_seq) from None
         if event.seq > after:
             yield event
 

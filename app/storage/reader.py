@@ -87,15 +87,15 @@ def _read_events(
     for first_seq, last_seq, format_, checksum, body in connection.execute(_EVENTS, (execution_id, after, upto)):
         try:
             lines = split(execution_id, first_seq, format_, checksum, body)
+            for event in decode_events(lines, first_seq=first_seq, last_seq=last_seq, after=after):
+                size += len(event.line)
+                if event.seq > upto or len(page) == limit or (page and size > max_bytes):
+                    return page
+                page.append(event)
         except HistoryDamaged:
             if page:
                 return page
             raise
-        for event in decode_events(lines, first_seq=first_seq, last_seq=last_seq, after=after):
-            size += len(event.line)
-            if event.seq > upto or len(page) == limit or (page and size > max_bytes):
-                return page
-            page.append(event)
     return page
 
 

@@ -59,7 +59,9 @@ class StreamClosed(NoticeData, frozen=True):
     type = "stream_closed"
     code = 50
 
-    reason: Literal["shutting_down", "at_capacity", "too_slow", "unauthorized", "deleted"] = field(name="code")
+    reason: Literal[
+        "shutting_down", "at_capacity", "too_slow", "unauthorized", "deleted", "history_damaged", "storage_unavailable"
+    ] = field(name="code")
     """Why, in snake case; ``code`` on the wire."""
     detail: str
     retry_ms: int | UnsetType = UNSET

@@ -15,7 +15,7 @@ from graphwire.engine.ports import Batch
 from graphwire.errors import HistoryDamaged
 from graphwire.events.hub import Published
 from graphwire.types import ExecutionId
-from tests.storage.samples import EXECUTION, RecordingOutbox, make_batch, make_event, start_batch
+from tests.storage.samples import EXECUTION, NOW, RecordingOutbox, make_batch, make_event, start_batch
 
 FAR = 2**62
 
@@ -89,6 +89,14 @@ async def test_a_damaged_row_is_said_and_what_stands_before_it_is_read(
 
 
 @pytest.mark.bad_input(141)
+async def test_what_is_no_event_though_its_checksum_fits_is_said(store: SqlExecutionStore) -> None:
+    await keep(store, start_batch(), Batch(EXECUTION, None, [Published(2, "odd", None, b"{}")], [], None, 100))
+
+    with pytest.raises(HistoryDamaged, match="no event"):
+        await store.read_events(EXECUTION, after=1, upto=FAR, limit=10, max_bytes=10_000)
+
+
+@pytest.mark.bad_input(141)
 async def test_damaged_deltas_are_said_and_events_beside_them_are_read(
     database: Database, store: SqlExecutionStore
 ) -> None:
@@ -112,17 +120,18 @@ async def test_an_event_of_an_unknown_type_is_read(store: SqlExecutionStore) -> 
 
 
 @pytest.mark.bad_input(141)
-async def test_an_execution_marked_as_damaged_is_listed_with_the_others(
+async def test_an_execution_that_ended_damaged_is_listed_with_the_others(
     database: Database, store: SqlExecutionStore
 ) -> None:
     await keep(store, start_batch())
     await keep(store, start_batch("execution-2"))
     repository = ExecutionRepository(database)
 
-    await repository.mark_damaged(EXECUTION, "The checksum is wrong.")
+    await repository.end_damaged(EXECUTION, "The checksum is wrong.", last_seq=1, now=NOW)
 
     page = await repository.list(ExecutionQuery(sort="started_at"))
-    assert [(one.id, one.damage) for one in page.items] == [
-        ("execution-1", "The checksum is wrong."),
-        ("execution-2", None),
+    assert [(one.id, one.status, one.last_seq, one.damage) for one in page.items] == [
+        ("execution-1", "failed", 1, "The checksum is wrong."),
+        ("execution-2", "running", None, None),
     ]
+    assert [one.summary.id for one in await repository.unfinished()] == ["execution-2"]

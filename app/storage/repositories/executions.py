@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, cast, get_args
 
+import msgspec
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select, tuple_, update
 
 from app.storage.cursors import Cursor, decode_cursor, encode_cursor
 from app.storage.database import Database
 from app.storage.moments import microseconds, moment_of
 from app.storage.tables import event_chunks, executions, node_durations
-from graphwire.errors import CommandNotAllowed
+from graphwire.errors import CommandNotAllowed, HistoryDamaged
 from graphwire.types import TERMINAL_STATUSES, ExecutionId, GraphId, Outcome, Status
 
 Sort: TypeAlias = Literal["started_at", "-started_at", "ended_at", "-ended_at", "duration_ms", "-duration_ms"]
@@ -180,11 +181,25 @@ class ExecutionRepository:
             rows = (await connection.execute(query)).all()
         return {row.node_id: NodeDuration(row.attempts, row.total_ms) for row in rows}
 
-    async def mark_damaged(self, execution_id: ExecutionId, reason: str) -> None:
-        """Write down why an execution's history cannot be read. Its status stays; it can still be ended. Idempotent."""
+    async def last_seq(self, execution_id: ExecutionId) -> int:
+        """Return the newest stored event of an execution; 0 where there is none."""
+        query = select(func.max(event_chunks.c.last_seq)).where(event_chunks.c.execution_id == execution_id)
+        async with self._database.read() as connection:
+            return (await connection.execute(query)).scalar_one_or_none() or 0
+
+    async def end_damaged(self, execution_id: ExecutionId, reason: str, *, last_seq: int, now: datetime) -> None:
+        """End an execution as failed because its history cannot be read. One that has ended stays as it is."""
+        failure = {"code": HistoryDamaged.code, "type": HistoryDamaged.__name__, "message": reason}
+        ended = update(executions).where(executions.c.id == execution_id, executions.c.status == "running")
+        ended = ended.values(
+            status="failed",
+            ended_at_us=microseconds(now),
+            last_seq=last_seq,
+            damage=reason,
+            error=msgspec.json.encode(failure).decode(),
+        )
         async with self._database.write() as connection:
-            marked = update(executions).where(executions.c.id == execution_id).values(damage=reason)
-            await connection.execute(marked)
+            await connection.execute(ended)
 
     async def delete(self, execution_id: ExecutionId) -> bool:
         """Delete an execution that has ended, with its events. False if there is none.
