@@ -43,6 +43,9 @@ UNREADABLE = "its events are not what this version writes"
 PAGE_EVENTS = 1_000
 PAGE_BYTES = 1024 * 1024
 STORE_S = 30.0
+AT_ONCE = 64
+"""So many ends share a transaction."""
+
 _CLOSING = frozenset({"node_completed", "node_failed", "node_cancelled", "node_suspended"})
 _STATUS: Mapping[str, TerminalStatus] = {
     "execution_completed": "completed",
@@ -87,16 +90,34 @@ async def end_interrupted(
     Raises:
         StorageUnavailable: The ends cannot be stored now.
     """
-    for unfinished in await executions.unfinished():
-        execution_id = unfinished.summary.id
-        try:
-            await _end(unfinished, store, graphs, clock)
-        except StorageUnavailable:
-            raise
-        except Exception as error:  # border: no history may keep the service from its start
-            log.error("the history of execution %s cannot be read", execution_id, exc_info=error)
-            reason = error.detail if isinstance(error, HistoryDamaged) else UNREADABLE
-            await executions.end_damaged(execution_id, reason, last_seq=unfinished.last_seq, now=_now(clock))
+    waiting = iter(await executions.unfinished())
+
+    async def end_next() -> None:
+        for unfinished in waiting:
+            await _end_or_give_up(unfinished, executions, store, graphs, clock)
+
+    ended = await asyncio.gather(*(end_next() for _ in range(AT_ONCE)), return_exceptions=True)
+    for error in ended:
+        if error is not None:
+            raise error
+
+
+async def _end_or_give_up(
+    unfinished: UnfinishedExecution,
+    executions: ExecutionRepository,
+    store: ExecutionStore,
+    graphs: GraphService,
+    clock: Clock,
+) -> None:
+    execution_id = unfinished.summary.id
+    try:
+        await _end(unfinished, store, graphs, clock)
+    except StorageUnavailable:
+        raise
+    except Exception as error:  # border: no history may keep the service from its start
+        log.error("the history of execution %s cannot be read", execution_id, exc_info=error)
+        reason = error.detail if isinstance(error, HistoryDamaged) else UNREADABLE
+        await executions.end_damaged(execution_id, reason, last_seq=unfinished.last_seq, now=_now(clock))
 
 
 async def _end(unfinished: UnfinishedExecution, store: ExecutionStore, graphs: GraphService, clock: Clock) -> None:
