@@ -1,5 +1,6 @@
 """Reading request bodies: size before type, type before text, text before meaning."""
 
+import asyncio
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -14,6 +15,8 @@ from graphwire.json_text import read_json
 Model = TypeVar("Model", bound=BaseModel)
 
 JSON = "application/json"
+LARGE_BYTES = 100_000
+"""What is larger is not parsed on the event loop."""
 
 
 async def read_bytes(request: Request, *, max_bytes: int, setting: str = "GRAPHWIRE_MAX_BODY_BYTES") -> bytes:
@@ -61,7 +64,7 @@ async def read_value(
         InvalidInput: It is not JSON, or not within the limits.
     """
     require_json(request)
-    return read_json(await read_bytes(request, max_bytes=max_bytes, setting=setting), max_depth=max_depth)
+    return await _read_json(await read_bytes(request, max_bytes=max_bytes, setting=setting), max_depth)
 
 
 async def read_model(request: Request, model: type[Model], *, max_bytes: int, max_depth: int) -> Model:
@@ -76,6 +79,12 @@ async def read_model(request: Request, model: type[Model], *, max_bytes: int, ma
         return model()
     require_json(request)
     try:
-        return parse_model(model, read_json(data, max_depth=max_depth))
+        return parse_model(model, await _read_json(data, max_depth))
     except GraphInvalid as error:
         raise InvalidInput(error.detail, error.problems) from None
+
+
+async def _read_json(data: bytes, max_depth: int) -> Any:
+    if len(data) <= LARGE_BYTES:
+        return read_json(data, max_depth=max_depth)
+    return await asyncio.to_thread(read_json, data, max_depth=max_depth)

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from app.services.errors import CodeChanged, GraphExists, GraphReadOnly
 from app.storage.errors import RevisionConflict
@@ -20,12 +20,17 @@ from graphwire.graphs.definition import GraphDefinition, parse_definition
 from graphwire.graphs.loader import Loaded
 from graphwire.graphs.registry import Registry
 from graphwire.graphs.state_schema import StateSchema
-from graphwire.graphs.validation import check, validate
+from graphwire.graphs.validation import Findings, check, validate
 from graphwire.json_text import read_json
 from graphwire.types import GraphId
 
 FROM_API = "api"
 MAX_KEPT = 1_000
+LARGE_ITEMS = 2_000
+LARGE_BYTES = 20_000
+"""Some 200 nodes: what is larger is not parsed, checked and compiled on the event loop."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,20 @@ class Runnable:
     plan: Plan
     schema: StateSchema | None
     node_ids: frozenset[str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A definition that can run, as it is stored."""
+
+    definition: GraphDefinition
+    text: bytes
+    digest: str
+    warnings: tuple[Problem, ...]
+
+    @property
+    def id(self) -> GraphId:
+        return GraphId(self.definition.id)
 
 
 class GraphService:
@@ -77,7 +96,12 @@ class GraphService:
         self._max_edges = max_edges
         self._code: dict[GraphId, Code] = {}
         self._latest: dict[GraphId, StoredVersion] = {}
+        # A version never changes, and neither does what follows from it.
         self._runnable: dict[tuple[GraphId, int], Runnable] = {}
+        self._replayable: dict[tuple[GraphId, int], Plan] = {}
+        self._findings: dict[tuple[GraphId, int], Findings] = {}
+        # One large definition at a time: side by side in threads they would only slow the loop down.
+        self._large = asyncio.Lock()
         self._changes = 0
         self._starting: Counter[GraphId] = Counter()
         self._deleting: dict[GraphId, asyncio.Event] = {}
@@ -88,14 +112,10 @@ class GraphService:
         Raises:
             InvalidInput: It is not valid; the stored version stays.
         """
-        definition = loaded.definition
-        warnings = check(
-            definition, self._registry, code=loaded.code, max_nodes=self._max_nodes, max_edges=self._max_edges
-        )
-        graph_id = GraphId(definition.id)
-        self._code[graph_id] = loaded.code
-        await self._put(definition, source=str(loaded.source_path.parent), code_digest=loaded.digest or None)
-        return warnings
+        checked = await asyncio.to_thread(self._check, loaded.definition, loaded.code)
+        self._code[checked.id] = loaded.code
+        await self._put(checked, source=str(loaded.source_path.parent), code_digest=loaded.digest or None)
+        return checked.warnings
 
     async def create(self, value: Any) -> GraphView:
         """Store a new graph.
@@ -104,12 +124,12 @@ class GraphService:
             InvalidInput: It is not valid.
             GraphExists: There is one with its id.
         """
-        definition, warnings = self._checked(value)
+        checked = await self._checked(value)
         try:
-            version, _ = await self._put(definition, source=FROM_API, expected_version=0)
+            version, _ = await self._put(checked, source=FROM_API, expected_version=0)
         except RevisionConflict:
-            raise GraphExists(f"there is a graph {quoted(definition.id)}; PUT makes a new version of it") from None
-        return GraphView(GraphId(definition.id), version, definition.to_json(), warnings)
+            raise GraphExists(f"there is a graph {quoted(checked.id)}; PUT makes a new version of it") from None
+        return GraphView(checked.id, version, checked.text, checked.warnings)
 
     async def replace(self, graph_id: GraphId, value: Any) -> tuple[GraphView, bool]:
         """Store a definition as the newest version; also returns whether that made the graph.
@@ -120,13 +140,13 @@ class GraphService:
             InvalidInput: It is not valid, or its id is another one.
             GraphReadOnly: The graph comes from a folder.
         """
-        definition, warnings = self._checked(value)
-        if definition.id != graph_id:
+        checked = await self._checked(value)
+        if checked.id != graph_id:
             detail = f"the id must be {quoted(graph_id)}, as in the address"
             raise GraphInvalid(detail, [Problem("/id", "wrong_id", detail)])
         await self._require_writable(graph_id)
-        version, is_new = await self._put(definition, source=FROM_API)
-        return GraphView(graph_id, version, definition.to_json(), warnings), is_new
+        version, is_new = await self._put(checked, source=FROM_API)
+        return GraphView(graph_id, version, checked.text, checked.warnings), is_new
 
     async def get(self, graph_id: GraphId) -> GraphView:
         """Return the newest version; one that is not valid any more is shown with its problems.
@@ -135,11 +155,7 @@ class GraphService:
             NotFound: There is no such graph.
         """
         stored = await self._stored(graph_id, None)
-        try:
-            definition = parse_definition(read_json(stored.definition))
-        except InvalidInput as error:
-            return GraphView(graph_id, stored.info.version, stored.definition, problems=error.problems)
-        found = validate(definition, self._registry, code=self._code_of(stored))
+        found = await self._remembered(self._findings, stored, lambda: self._found(stored))
         return GraphView(graph_id, stored.info.version, stored.definition, found.warnings, found.problems)
 
     async def definition(self, graph_id: GraphId) -> GraphDefinition:
@@ -149,7 +165,8 @@ class GraphService:
             NotFound: There is no such graph.
             GraphInvalid: It cannot be read any more.
         """
-        return parse_definition(read_json((await self._stored(graph_id, None)).definition))
+        stored = await self._stored(graph_id, None)
+        return await self._made(len(stored.definition) > LARGE_BYTES, lambda: _parsed(stored))
 
     async def list(self, *, limit: int, after: str | None) -> GraphPage:
         """Return a page of graphs, in the order of their ids.
@@ -209,9 +226,7 @@ class GraphService:
         code = self._code_of(stored)
         if stored.info.code_digest is not None and code is not None and code.digest != stored.info.code_digest:
             raise CodeChanged(f"the code of version {wanted} is not what it was", version=wanted)
-        made = self._compiled(stored, code)
-        _keep(self._runnable, (graph_id, wanted), made)
-        return made
+        return await self._remembered(self._runnable, stored, lambda: self._compiled(stored, code))
 
     async def replayable(self, graph_id: GraphId, version: int) -> Plan:
         """Return the plan of a stored version for repeating its commits, which calls no code.
@@ -219,20 +234,56 @@ class GraphService:
         Raises:
             InvalidInput: There is no such version, or it is not valid any more.
         """
-        stored = await self._stored(graph_id, version)
-        definition = parse_definition(read_json(stored.definition))
-        return compile_plan(definition, self._registry, self._code_of(stored) or Code(), version)
+        known = self._replayable.get((graph_id, version))
+        if known is None:
+            stored = await self._stored(graph_id, version)
+            code = self._code_of(stored) or Code()
+            known = await self._remembered(
+                self._replayable, stored, lambda: compile_plan(_parsed(stored), self._registry, code, version)
+            )
+        return known
 
     def _compiled(self, stored: StoredVersion, code: Code | None) -> Runnable:
-        definition = parse_definition(read_json(stored.definition))
+        definition = _parsed(stored)
         check(definition, self._registry, code=code, max_nodes=self._max_nodes, max_edges=self._max_edges)
         plan = compile_plan(definition, self._registry, code or Code(), stored.info.version)
         schema = definition.state.schema_
         return Runnable(plan, None if schema is None else StateSchema(schema), frozenset(_node_ids(plan)))
 
-    def _checked(self, value: Any) -> tuple[GraphDefinition, Sequence[Problem]]:
-        definition = parse_definition(value)
-        return definition, check(definition, self._registry, max_nodes=self._max_nodes, max_edges=self._max_edges)
+    def _found(self, stored: StoredVersion) -> Findings:
+        try:
+            return validate(_parsed(stored), self._registry, code=self._code_of(stored))
+        except InvalidInput as error:
+            return Findings(error.problems)
+
+    async def _checked(self, value: Any) -> _Checked:
+        return await self._made(_is_large(value), lambda: self._check(parse_definition(value), None))
+
+    def _check(self, definition: GraphDefinition, code: Code | None) -> _Checked:
+        warnings = check(definition, self._registry, code=code, max_nodes=self._max_nodes, max_edges=self._max_edges)
+        return _Checked(definition, definition.to_json(), definition.digest(), warnings)
+
+    async def _made(self, is_large: bool, make: Callable[[], T]) -> T:
+        if not is_large:
+            return make()
+        async with self._large:
+            return await asyncio.to_thread(make)
+
+    async def _remembered(
+        self, memory: dict[tuple[GraphId, int], T], stored: StoredVersion, make: Callable[[], T]
+    ) -> T:
+        """Return what follows from a version; made once, however many ask for it at the same time."""
+        key = stored.info.graph_id, stored.info.version
+        if key not in memory and len(stored.definition) <= LARGE_BYTES:
+            _keep(memory, key, make())
+        if key in memory:
+            return memory[key]
+        async with self._large:
+            if key in memory:
+                return memory[key]
+            made = await asyncio.to_thread(make)
+            _keep(memory, key, made)
+            return made
 
     @asynccontextmanager
     async def _deletion(self, graph_id: GraphId) -> AsyncIterator[None]:
@@ -253,25 +304,26 @@ class GraphService:
 
     async def _put(
         self,
-        definition: GraphDefinition,
+        checked: _Checked,
         *,
         source: str,
         code_digest: str | None = None,
         expected_version: int | None = None,
     ) -> tuple[int, bool]:
         new = NewVersion(
-            GraphId(definition.id),
-            definition.to_json(),
-            definition.digest(),
+            checked.id,
+            checked.text,
+            checked.digest,
             source,
             code_digest=code_digest,
-            name=definition.name,
-            description=definition.description,
+            name=checked.definition.name,
+            description=checked.definition.description,
         )
         try:
             done = await self._repository.put(new, now=self._now(), expected_version=expected_version)
         finally:
             self._changed(new.graph_id)
+        _keep(self._findings, (new.graph_id, done.version), Findings((), checked.warnings))
         return done.version, done.is_new
 
     async def _stored(self, graph_id: GraphId, version: int | None) -> StoredVersion:
@@ -303,6 +355,21 @@ class GraphService:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC)
+
+
+def _parsed(stored: StoredVersion) -> GraphDefinition:
+    return parse_definition(read_json(stored.definition))
+
+
+def _is_large(value: Any) -> bool:
+    """Say whether a JSON value has more than ``LARGE_ITEMS`` values in it, without looking at many more."""
+    waiting, count = [value], 0
+    while waiting and count <= LARGE_ITEMS:
+        each = waiting.pop()
+        inner = each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+        count += len(inner)
+        waiting += inner
+    return count > LARGE_ITEMS
 
 
 def _no_graph(graph_id: GraphId) -> NotFound:

@@ -1,5 +1,6 @@
 """Graphs: definitions as data."""
 
+import asyncio
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -117,7 +118,7 @@ async def draw_graph(
     media_type = MERMAID if format == "mermaid" else DOT
     choose(request.headers.get("accept"), (media_type, "text/plain"))
     definition = await graphs.definition(GraphId(graph_id))
-    text = to_mermaid(definition) if format == "mermaid" else to_dot(definition)
+    text = await asyncio.to_thread(to_mermaid if format == "mermaid" else to_dot, definition)
     return Response(text, headers={"Content-Type": f"{media_type}; charset=utf-8"})
 
 
