@@ -98,11 +98,16 @@ class StreamService:
     ) -> EventPage:
         """Return events after a place, at most ``limit``; wait so long for the first if there is none yet.
 
+        Whoever waits is a reader of the execution meanwhile.
+
         Raises:
             InvalidCursor: ``after`` lies in the future.
         """
         check_cursor(after, hub)
         reader = EventReader(execution_id, hub, self._store, after=after, filter=filter, closed=lambda *_: None)
+        waits = wait_s > 0
+        if waits:
+            self._presence.came(execution_id)
         page = EventPage(after, hub.visible, ended=False)
         deadline = asyncio.get_running_loop().time() + wait_s
         try:
@@ -111,6 +116,8 @@ class StreamService:
                     break
         finally:
             reader.close()
+            if waits:
+                self._presence.went(execution_id, of_itself=not self._is_draining)
         page.next, page.last_seq = reader.cursor, hub.visible
         page.ended = hub.closed and page.next >= hub.visible
         return page
