@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import socket
 import struct
 from collections.abc import Callable
@@ -168,3 +169,6 @@ class StreamServer(Server):
         if self.should_exit:
             self.force_exit = True
         super().handle_exit(sig, frame)
+        if sig == signal.SIGTERM and not self.force_exit:
+            # Uvicorn would raise it again when all is done: who stops as told has not failed.
+            self._captured_signals.remove(sig)

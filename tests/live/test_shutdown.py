@@ -128,6 +128,7 @@ async def test_the_command_serves_and_ends_in_time_when_it_is_told_to(tmp_path: 
             await running.wait()
 
     assert "event: stream_closed" in rest
+    assert running.returncode == 0
 
 
 @pytest.mark.bad_input(128)
