@@ -38,12 +38,17 @@ def choose(accept: str | None, offered: Sequence[str]) -> str:
     return chosen
 
 
+def accepted(request: Request) -> str | None:
+    """Return what a request accepts; several headers are one list (RFC 9110 §5.3)."""
+    return ",".join(request.headers.getlist("accept")) or None
+
+
 def accepts(*offered: str) -> Callable[[Request], Awaitable[str]]:
     """Make a dependency that gives the media type to answer in."""
 
     # A coroutine function, as all dependencies are: the framework calls others in a thread.
     async def negotiate(request: Request) -> str:
-        return choose(request.headers.get("accept"), offered)
+        return choose(accepted(request), offered)
 
     return negotiate
 

@@ -52,7 +52,7 @@ def parse_filter(
         The filter; None when it would leave nothing out.
 
     Raises:
-        InvalidInput: Types or nodes are unknown, each with a problem at ``/types/<n>`` or ``/nodes/<n>``.
+        InvalidInput: Types or nodes are unknown, each with a problem at ``/query/types/<n>`` or ``/query/nodes/<n>``.
     """
     wanted_types, wanted_nodes = _split(types), _split(nodes)
     known_types = EVENTS_BY_TYPE.keys() | NOTICES_BY_TYPE.keys()
@@ -75,7 +75,7 @@ def _split(values: Iterable[str]) -> list[str]:
 
 def _unknown(kind: str, wanted: list[str], known: Collection[str], near: NearNames) -> list[Problem]:
     return [
-        Problem(f"/{kind}s/{index}", f"unknown_{kind}", f"there is no {kind} {quoted(name)}{near(name, known)}")
+        Problem(f"/query/{kind}s/{index}", f"unknown_{kind}", f"there is no {kind} {quoted(name)}{near(name, known)}")
         for index, name in enumerate(wanted)
         if name not in known
     ]

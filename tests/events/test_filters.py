@@ -62,9 +62,9 @@ def test_unknown_types_and_nodes_are_reported_all_at_once() -> None:
         parse_filter(["node_started", "node_complete"], ["shop", "\x00"], known_nodes=NODES)
 
     assert [(problem.pointer, problem.code, problem.detail) for problem in refused.value.problems] == [
-        ("/types/1", "unknown_type", 'there is no type "node_complete"; did you mean "node_completed"?'),
-        ("/nodes/0", "unknown_node", 'there is no node "shop"; did you mean "ship"?'),
-        ("/nodes/1", "unknown_node", 'there is no node "\\u0000"'),
+        ("/query/types/1", "unknown_type", 'there is no type "node_complete"; did you mean "node_completed"?'),
+        ("/query/nodes/0", "unknown_node", 'there is no node "shop"; did you mean "ship"?'),
+        ("/query/nodes/1", "unknown_node", 'there is no node "\\u0000"'),
     ]
 
 

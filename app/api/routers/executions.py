@@ -1,5 +1,6 @@
 """Executions: start one, look at it, cancel it."""
 
+import re
 from datetime import datetime
 from typing import Annotated
 
@@ -23,6 +24,7 @@ from graphwire.types import ExecutionId, GraphId
 router = APIRouter(tags=["executions"], dependencies=[Depends(accepts(JSON))])
 
 START_REFUSALS = (400, 404, 406, 409, 413, 415, 422, 429, 503)
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+ -]\d\d:\d\d)", re.ASCII)
 STATUSES = ("queued", "running", "pausing", "paused", "stopping", "completed", "failed", "cancelled")
 
 
@@ -88,8 +90,8 @@ async def list_executions(
     executions: Executions,
     status: Annotated[list[str] | None, Query(description="Any of these; repeated or separated by commas.")] = None,
     graph: Annotated[list[str] | None, Query(description="Of any of these graphs.")] = None,
-    since: Annotated[datetime | None, Query(description="Started then or later.")] = None,
-    until: Annotated[datetime | None, Query(description="Started before.")] = None,
+    since: Annotated[str | None, Query(description="Started then or later; RFC 3339, with offset.")] = None,
+    until: Annotated[str | None, Query(description="Started before; likewise.")] = None,
     q: Annotated[str | None, Query(max_length=200, description="Part of an id, of the reason or of the error.")] = None,
     sort: Annotated[Sort, Query(description="The order; `-` is falling.")] = "-started_at",
     limit: pagination.Limit = 100,
@@ -102,8 +104,8 @@ async def list_executions(
     items, following = await executions.list(
         statuses=_statuses(status),
         graphs=pagination.split(graph),
-        since=_aware(since, "since"),
-        until=_aware(until, "until"),
+        since=_moment(since, "since"),
+        until=_moment(until, "until"),
         q=q,
         sort=sort,
         limit=limit,
@@ -171,8 +173,15 @@ def _statuses(given: list[str] | None) -> list[str]:
     return statuses
 
 
-def _aware(moment: datetime | None, name: str) -> datetime | None:
-    if moment is not None and moment.tzinfo is None:
-        detail = "a time needs its offset, as in 2026-11-20T19:45:30Z"
+def _moment(text: str | None, name: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        # A query's "+" is a space where it was not escaped.
+        moment = datetime.fromisoformat(text.replace(" ", "+")) if _RFC_3339.fullmatch(text) else None
+    except ValueError:
+        moment = None
+    if moment is None:
+        detail = "a time is written as in 2026-11-20T19:45:30Z, with its offset"
         raise InvalidInput(detail, [Problem(f"/query/{name}", "invalid_value", detail)])
     return moment

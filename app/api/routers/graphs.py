@@ -11,7 +11,7 @@ from starlette.responses import Response
 from app.api import pagination, problems
 from app.api.bodies import read_value
 from app.api.dependencies import Bounds, BoundsDep, Graphs
-from app.api.negotiation import JSON, accepts, choose
+from app.api.negotiation import JSON, accepted, accepts, choose
 from app.api.schemas import answers
 from app.api.schemas.bodies import described
 from app.services.graphs import FROM_API, GraphView
@@ -116,7 +116,7 @@ async def draw_graph(
 ) -> Response:
     """Return a diagram of the newest version as text."""
     media_type = MERMAID if format == "mermaid" else DOT
-    choose(request.headers.get("accept"), (media_type, "text/plain"))
+    choose(accepted(request), (media_type, "text/plain"))
     definition = await graphs.definition(GraphId(graph_id))
     text = await asyncio.to_thread(to_mermaid if format == "mermaid" else to_dot, definition)
     return Response(text, headers={"Content-Type": f"{media_type}; charset=utf-8"})

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from app.api import problems
 from app.api.dependencies import Graphs
-from app.api.negotiation import HTML, JSON, choose
+from app.api.negotiation import HTML, JSON, accepted, choose
 from graphwire.errors import NotFound, quoted
 
 router = APIRouter(tags=["service"])
@@ -75,7 +75,7 @@ async def explain_problem(code: str, request: Request) -> Response:
     kind = problems.kinds().get(code)
     if kind is None:
         raise NotFound(f"there is no code {quoted(code)}")
-    if choose(request.headers.get("accept"), (JSON, HTML)) == HTML:
+    if choose(accepted(request), (JSON, HTML)) == HTML:
         body = f"<h1>{escape(kind.title)}</h1><p><code>{escape(kind.code)}</code> ({kind.status})</p>"
         text = escape(kind.explanation).replace("\n\n", "</p><p>")
         return HTMLResponse(_PAGE.format(title=escape(kind.title), body=f"{body}<p>{text}</p>"))
