@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
     routers = (streams.router, executions.router, graphs.router, graphs.drawings, service.router, health.router)
     for router in routers:
         app.include_router(router)
-    problems.install(app, [route for router in routers for route in router.routes])
+    problems.install(app, [*app.routes, *(route for router in routers for route in router.routes)])
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     return app
 

@@ -50,12 +50,8 @@ class WriterThread:
         await opened
 
     def put(self, group: Group) -> None:
-        """Write a group; all or nothing of each batch."""
+        """Write a group; all or nothing of each batch. An empty one finds out whether the database takes writes."""
         self._groups.put(group)
-
-    def probe(self) -> None:
-        """Find out whether the database takes writes."""
-        self._groups.put(())
 
     async def stop(self) -> None:
         """Finish the group at hand and close the connection."""

@@ -33,6 +33,9 @@ async def test_a_method_that_is_not_offered_is_a_problem_that_says_which_are(ser
     assert answer.json()["allowed"] == sorted(part.strip() for part in answer.headers["allow"].split(","))
     assert "POST" in answer.json()["allowed"]
 
+    own = await service.client.post("/openapi.json")
+    assert (own.status_code, own.json()["allowed"]) == (405, ["GET", "HEAD"])
+
 
 async def test_an_address_is_never_redirected(service: Service) -> None:
     for path in ("/graphs/", "//graphs", "/graphs/chain/", "/%2e%2e/graphs", "/graphs/..%2f..%2fetc"):

@@ -13,12 +13,12 @@ from app.storage.repositories.executions import (
     NodeDuration,
     Sort,
 )
-from app.storage.single_batch import store_batch
 from app.storage.store import SqlExecutionStore
 from graphwire.engine.ports import ExecutionRecord
 from graphwire.errors import CommandNotAllowed, InvalidCursor
 from graphwire.types import ExecutionId, GraphId
 from tests.storage.samples import EXECUTION, NOW, make_batch, make_end, make_record
+from tests.storage.single_batch import store_batch
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 
 from app.storage.database import Database
 from app.storage.repositories.executions import ExecutionRepository
-from app.storage.single_batch import store_batch
 from app.storage.store import SqlExecutionStore
 from graphwire.types import ExecutionId
 from tests.storage.samples import PATIENCE_S, make_batch, make_end
+from tests.storage.single_batch import store_batch
 
 PROJECT = Path(__file__).resolve().parents[2]
 KILLS = 4
