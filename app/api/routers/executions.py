@@ -14,7 +14,7 @@ from app.api.dependencies import BoundsDep, Executions, Streams
 from app.api.errors import UseLocation
 from app.api.negotiation import JSON, accepts
 from app.api.schemas import answers
-from app.api.schemas.bodies import described
+from app.api.schemas.bodies import CANCEL_EXAMPLE, START_EXAMPLE, described
 from app.api.schemas.start import CancelRequest, StartRequest
 from app.storage.repositories.executions import Sort
 from graphwire.errors import InvalidInput, NotFound, Problem, quoted
@@ -41,7 +41,7 @@ async def refuse_repeated_start(request: Request) -> None:
 @router.post(
     "/graphs/{graph_id}/execute",
     status_code=202,
-    openapi_extra=described(StartRequest),
+    openapi_extra=described(StartRequest, example=START_EXAMPLE),
     responses={
         **answers.describe(answers.Accepted, 202),
         **problems.responses(*START_REFUSALS),
@@ -58,7 +58,7 @@ async def execute_graph(graph_id: str, request: Request, bounds: BoundsDep, exec
 
 @router.post(
     "/graphs/{graph_id}/execute/wait",
-    openapi_extra=described(StartRequest),
+    openapi_extra=described(StartRequest, example=START_EXAMPLE),
     responses={
         **answers.describe(answers.Result),
         **answers.describe(answers.Accepted, 202),
@@ -150,7 +150,7 @@ async def get_event(execution_id: str, seq: str, executions: Executions, streams
 @router.post(
     "/executions/{execution_id}/cancel",
     status_code=202,
-    openapi_extra=described(CancelRequest),
+    openapi_extra=described(CancelRequest, example=CANCEL_EXAMPLE),
     responses={**answers.describe(answers.Applied, 202), **problems.responses(400, 404, 406, 409, 413, 415, 422, 503)},
 )
 async def cancel_execution(execution_id: str, request: Request, bounds: BoundsDep, executions: Executions) -> Response:

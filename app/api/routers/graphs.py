@@ -13,7 +13,7 @@ from app.api.bodies import read_value
 from app.api.dependencies import Bounds, BoundsDep, Graphs
 from app.api.negotiation import JSON, accepted, accepts, choose
 from app.api.schemas import answers
-from app.api.schemas.bodies import described
+from app.api.schemas.bodies import GRAPH_EXAMPLE, described
 from app.services.graphs import FROM_API, GraphView
 from graphwire.graphs.definition import GraphDefinition
 from graphwire.graphs.diagram import to_dot, to_mermaid
@@ -58,7 +58,7 @@ async def list_graphs(
 @router.post(
     "/graphs",
     status_code=201,
-    openapi_extra=described(GraphDefinition, required=True),
+    openapi_extra=described(GraphDefinition, example=GRAPH_EXAMPLE, required=True),
     responses={**answers.describe(answers.Graph, 201), **problems.responses(400, 406, 409, 413, 415, 422, 503)},
 )
 async def create_graph(request: Request, bounds: BoundsDep, graphs: Graphs) -> Response:
@@ -75,7 +75,7 @@ async def get_graph(graph_id: str, graphs: Graphs) -> Response:
 
 @router.put(
     "/graphs/{graph_id}",
-    openapi_extra=described(GraphDefinition, required=True),
+    openapi_extra=described(GraphDefinition, example=GRAPH_EXAMPLE, required=True),
     responses={
         **answers.describe(answers.Graph),
         **answers.describe(answers.Graph, 201),

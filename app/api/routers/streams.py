@@ -13,7 +13,7 @@ from app.api.dependencies import BoundsDep, ClockDep, Executions, Streams
 from app.api.negotiation import JSON, NDJSON, SSE, accepts
 from app.api.routers.executions import START_REFUSALS, refuse_repeated_start
 from app.api.schemas import answers
-from app.api.schemas.bodies import described
+from app.api.schemas.bodies import START_EXAMPLE, described
 from app.api.schemas.start import StartRequest
 from app.services.readers import EventReader
 from app.transports.cursor import parse_cursor
@@ -47,7 +47,7 @@ _STREAMED: dict[int | str, dict[str, Any]] = {
 
 @router.post(
     "/graphs/{graph_id}/execute/stream",
-    openapi_extra=described(StartRequest),
+    openapi_extra=described(StartRequest, example=START_EXAMPLE),
     responses={**_STREAMED, **problems.responses(*START_REFUSALS)},
     dependencies=[Depends(refuse_repeated_start)],
 )

@@ -1,16 +1,33 @@
 """Request bodies in the OpenAPI description: the service reads them itself, so the framework does not see them."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from pydantic import BaseModel
 
 JSON = "application/json"
+START_EXAMPLE: Final = {"state": {"name": "Ada"}, "detail": "full", "metadata": {"by": "docs"}}
+CANCEL_EXAMPLE: Final = {"reason": "no longer needed"}
+GRAPH_EXAMPLE: Final = {
+    "id": "discount",
+    "nodes": [
+        {"id": "price", "type": "transform", "config": {"set": {"total": "sum(state.prices)"}}},
+        {"id": "reduce", "type": "transform", "config": {"set": {"total": "state.total * 0.9"}}},
+        {"id": "offer", "type": "template", "config": {"text": "Yours for {{ state.total }}"}},
+    ],
+    "edges": [
+        {"source": "price", "target": "reduce", "when": "state.total > 100"},
+        {"source": "price", "target": "offer", "else": True},
+        {"source": "reduce", "target": "offer"},
+    ],
+    "state": {"initial": {"prices": [90, 30]}},
+}
 
 
-def described(model: type[BaseModel], *, required: bool = False) -> dict[str, Any]:
+def described(model: type[BaseModel], *, example: Mapping[str, Any], required: bool = False) -> dict[str, Any]:
     """Return what a route's ``openapi_extra`` says about its body."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {"requestBody": {"required": required, "content": {JSON: {"schema": schema}}}}
+    return {"requestBody": {"required": required, "content": {JSON: {"schema": schema, "example": example}}}}
 
 
 def schemas(*models: type[BaseModel]) -> dict[str, Any]:

@@ -12,12 +12,7 @@ from graphwire.types import Detail, Durability, Ordering
 class StartRequest(BaseModel):
     """How an execution starts. Every field may be left out, and so may the body."""
 
-    model_config = ConfigDict(
-        strict=True,
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={"examples": [{"state": {"order": 17}, "detail": "standard", "metadata": {"by": "docs"}}]},
-    )
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     state: dict[str, Any] = Field(default={}, description="Replaces the graph's initial values, key by key.")
     version: Annotated[
