@@ -194,9 +194,10 @@ class ExecutionService:
         runner = self._supervisor.get(execution_id)
         if runner is None or runner.is_ended:
             return (await self.result(execution_id))[1]
-        snapshot = runner.snapshot()
+        glance = runner.look()
+        snapshot = glance.state()
         conflicts = [ConflictView(each.key, each.nodes, each.values, each.policy) for each in snapshot.conflicts]
-        return StateView(runner.hub.visible, snapshot.state, conflicts)
+        return StateView(min(glance.seq, runner.hub.visible), snapshot.state, conflicts)
 
     async def list(
         self,
@@ -237,9 +238,10 @@ class ExecutionService:
 
     def view_live(self, runner: Runner, *, with_errors: bool = False) -> ExecutionView:
         """Return what is known of an execution that is alive."""
+        glance = runner.look()
         errors = b"[]"
         if with_errors:
-            errors = bytes(msgspec.json.decode(runner.snapshot().state, type=_Errors).errors)
+            errors = bytes(msgspec.json.decode(glance.state().state, type=_Errors).errors)
         return ExecutionView(
             id=runner.id,
             graph_id=runner.graph_id,
@@ -249,10 +251,10 @@ class ExecutionService:
             started_at=runner.started_at,
             ended_at=None,
             duration_ms=runner.log.elapsed_ns() // 1000 / 1000,
-            steps=runner.execution.steps,
+            steps=glance.steps,
             last_seq=runner.hub.visible,
             errors=errors,
-            progress=runner.progress(),
+            progress=glance.progress,
         )
 
     async def _accepted(self, graph_id: GraphId, wishes: Wishes) -> Runner:

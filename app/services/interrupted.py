@@ -13,12 +13,10 @@ from msgspec import Raw
 from app.services.graphs import GraphService
 from app.storage.repositories.executions import ExecutionRepository, UnfinishedExecution
 from graphwire.clock import Clock
-from graphwire.engine.deltas import restore
-from graphwire.engine.joining import shown_state
+from graphwire.engine.deltas import restored_state
 from graphwire.engine.outbox import ExecutionOutbox
 from graphwire.engine.plan import Plan
 from graphwire.engine.ports import ExecutionEnd, ExecutionStore
-from graphwire.engine.state import State
 from graphwire.errors import GraphwireError, HistoryDamaged, StorageUnavailable
 from graphwire.events.encoding import Envelope, decode_line
 from graphwire.events.hub import MAX_UNSTORED_EVENTS, Hub
@@ -238,9 +236,8 @@ async def _state(unfinished: UnfinishedExecution, store: ExecutionStore, graphs:
 
 def _merged(plan: Plan, options: bytes, deltas: list[bytes]) -> bytes:
     chosen = msgspec.json.decode(options, type=_Options)
-    start = State.initial({**plan.initial, **{key: freeze(value) for key, value in chosen.state.items()}})
-    scheduler = restore(plan, start, plan.entry_indexes(chosen.entry), deltas)
-    return shown_state(plan, scheduler, start).state.to_json()
+    start = {key: freeze(value) for key, value in chosen.state.items()}
+    return restored_state(plan, start, chosen.entry, deltas)
 
 
 async def _until_stored(hub: Hub, seq: int, store: ExecutionStore) -> None:

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from graphwire.engine.attempt import Attempt
-from graphwire.engine.joining import join, shown_state
+from graphwire.engine.joining import join, shown_state, sides_of
 from graphwire.engine.outbox import ExecutionOutbox
 from graphwire.engine.plan import Plan, Route
 from graphwire.engine.reducers import Operations, Update
@@ -138,4 +138,4 @@ def restored_state(
     """
     initial = State.initial({**plan.initial, **start})
     scheduler = restore(plan, initial, plan.entry_indexes(entry), deltas)
-    return shown_state(plan, scheduler, initial).state.to_json()
+    return shown_state(plan, sides_of(plan, scheduler, initial)).state.to_json()

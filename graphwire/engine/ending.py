@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from graphwire.clock import Clock
 from graphwire.engine.attempt import Attempt, Scope
-from graphwire.engine.joining import final_state, shown_state
+from graphwire.engine.joining import final_state, shown_state, sides_of
 from graphwire.engine.merge import Conflict
 from graphwire.engine.ports import ExecutionEnd
 from graphwire.engine.report import Reporter, conflict_event
@@ -122,7 +122,7 @@ class Endings:
     def snapshot(self) -> Snapshot:
         """Return the merge of all live and ended states. Where it would fail, the last write stands."""
         root = self._execution.root
-        merged = shown_state(root.plan, root.scheduler, root.start)
+        merged = shown_state(root.plan, sides_of(root.plan, root.scheduler, root.start))
         return Snapshot(merged.state.to_json(), merged.conflicts)
 
     def written(self, scope: Scope) -> bytes:

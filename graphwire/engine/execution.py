@@ -15,7 +15,7 @@ from graphwire.engine import routing
 from graphwire.engine.attempt import Attempt, Outcome, Phase, Scope, below
 from graphwire.engine.deltas import Recorder
 from graphwire.engine.emissions import Emissions
-from graphwire.engine.ending import End, Endings, Host, Snapshot
+from graphwire.engine.ending import End, Endings, Host
 from graphwire.engine.in_order import InOrder
 from graphwire.engine.joining import join
 from graphwire.engine.merge import Conflict
@@ -423,10 +423,6 @@ class Execution:
     def emit(self, attempt: Attempt, event: EventData, size: int = 0) -> None:
         """Take what a node emits."""
         self.emissions.emit(attempt, event, size)
-
-    def snapshot(self) -> Snapshot:
-        """Return the merge of all live and ended states, as of now."""
-        return self._endings.snapshot()
 
     def clear(self, scope: Scope, reason: str) -> None:
         """End all that is active in a scope and below it: the innermost first, an opener after its scopes."""

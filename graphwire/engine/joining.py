@@ -1,6 +1,6 @@
 """Where states meet: at a join, at the end, and for people who look."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from graphwire.engine.merge import Merged, Policies, Side, merge
 from graphwire.engine.plan import Plan
@@ -46,27 +46,25 @@ def final_state(plan: Plan, scheduler: Scheduler[State], start: State) -> Merged
         MergeConflict: A policy is ``fail``.
         ReducerError: Operations that meet cannot be folded.
     """
-    return _meet(plan, scheduler, start, plan.policies)
+    sides = sides_of(plan, scheduler, start)
+    return merge(sides, write="end", policies=plan.policies, reducers=plan.reducers)
 
 
-def shown_state(plan: Plan, scheduler: Scheduler[State], start: State) -> Merged:
-    """Return the merge of all live and ended states for people to look at: it never fails.
+def shown_state(plan: Plan, sides: Sequence[Side]) -> Merged:
+    """Return the merge of a scope's live and ended states for people to look at: it never fails.
 
     Where policies refuse, the last write stands; where operations cannot be folded, the last branch is shown.
     """
     for policies in (plan.policies, _LENIENT):
         try:
-            return _meet(plan, scheduler, start, policies)
+            return merge(sides, write="end", policies=policies, reducers=plan.reducers)
         except MergeConflict:
             continue
         except ReducerError:
             break
-    return Merged(_sides(plan, scheduler, start)[-1].state)
+    return Merged(sides[-1].state)
 
 
-def _meet(plan: Plan, scheduler: Scheduler[State], start: State, policies: Policies) -> Merged:
-    return merge(_sides(plan, scheduler, start), write="end", policies=policies, reducers=plan.reducers)
-
-
-def _sides(plan: Plan, scheduler: Scheduler[State], start: State) -> list[Side]:
+def sides_of(plan: Plan, scheduler: Scheduler[State], start: State) -> list[Side]:
+    """Return the live and ended states of a scope, as they stand now."""
     return [Side(state, plan.nodes[node].id) for node, state in scheduler.states()] or [Side(start, "")]

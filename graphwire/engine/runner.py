@@ -18,8 +18,9 @@ from graphwire.clock import Clock
 from graphwire.engine.attempt import Attempt, Phase
 from graphwire.engine.context import EMPTY, Context
 from graphwire.engine.deltas import Recorder
-from graphwire.engine.ending import End, Snapshot, timeout
+from graphwire.engine.ending import End, timeout
 from graphwire.engine.execution import Execution
+from graphwire.engine.glance import Glance, Glances
 from graphwire.engine.lanes import GRACE_S, Lanes, Spawn
 from graphwire.engine.options import Options
 from graphwire.engine.outbox import ExecutionOutbox
@@ -129,6 +130,7 @@ class Runner:
         )
         self._lanes.execution = self.execution
         self._estimate = estimate or Estimate(plan)
+        self._glances = Glances(self.execution, self._estimate, hub, is_sync=self._is_sync)
         self._next_notice = time.monotonic_ns() + NOTICE_NS
         self._limit: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
@@ -169,6 +171,7 @@ class Runner:
         limit_s = self._start.timeout_s or self.plan.timeout_s
         if limit_s is not None:
             self._limit = self._loop.call_later(limit_s, self._time_is_up, limit_s)
+        self._glances.keep()
         self._lanes.start()
         await self._over.wait()
 
@@ -198,13 +201,9 @@ class Runner:
         """Whether the end is stored."""
         return self.hub.closed
 
-    def snapshot(self) -> Snapshot:
-        """Return the merge of all live and ended states, as of now."""
-        return self.execution.snapshot()
-
-    def progress(self) -> Progress:
-        """Return how far the execution is."""
-        return self._estimate.of(self.execution)
+    def look(self) -> Glance:
+        """Return state, steps and progress as of the newest visible event."""
+        return self._glances.latest()
 
     # --- commands -------------------------------------------------------------------------------------------------
 
@@ -269,7 +268,10 @@ class Runner:
             self.moved(now_ns)
         if not hub.has_room:
             return self._until_room()
-        if self._is_sync and self.execution.dispatchable:
+        if not self._is_sync:
+            return None
+        self._glances.keep()
+        if self.execution.dispatchable:
             follows = self.execution.dispatchable[0].follows
             if hub.stored < follows:
                 return self._until_stored(follows)
@@ -312,9 +314,10 @@ class Runner:
 
     def moved(self, now_ns: int) -> None:
         """Tell the progress, at most four times a second."""
+        self._glances.keep()
         if now_ns >= self._next_notice and self.execution.status == "running":
             self._next_notice = now_ns + NOTICE_NS
-            self._tell_progress(self.progress())
+            self._tell_progress(self._estimate.of(self.execution))
 
     def broke(self, error: Exception) -> None:
         """See ``lanes.Surroundings``: what was accepted reaches an end all the same."""

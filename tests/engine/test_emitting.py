@@ -335,3 +335,30 @@ async def test_the_end_is_shown_only_once_it_is_stored() -> None:
         host.store.unavailable = None
         await host.ended(runner)
         assert (early, runner.status) == ("running", "completed")
+
+
+async def test_under_sync_nothing_is_told_ahead_of_what_is_visible() -> None:
+    gate = asyncio.Event()
+
+    async def wait() -> None:
+        await gate.wait()
+
+    async def count(n: int) -> dict[str, int]:
+        return {"n": n + 1}
+
+    async with hosted() as host:
+        graph = Graph("g", state={"n": 0}).node(wait).node(count).edge(wait, count)
+        runner = await host.start(host.runner(graph, durability="sync"))
+        await heard(runner, "node_started")
+        host.store.unavailable = "the disk is away"
+        gate.set()
+        while runner.hub.published < 3:
+            await turn()
+        early = runner.look()
+        host.store.unavailable = None
+        await host.ended(runner)
+
+    assert early.steps <= 1
+    assert early.progress.completed == 0
+    assert early.state().state == b'{"n":0}'
+    assert early.seq <= 2
