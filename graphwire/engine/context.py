@@ -133,11 +133,15 @@ class Context:
 
 def _text(value: object) -> tuple[str, int]:
     """Return what is shown of a value, and how many bytes it takes."""
+    if type(value) is str and value.isascii():
+        return value, len(value) + 2
     text = str.__str__(value) if isinstance(value, str) else str(value)
     return text, len(freeze(text))
 
 
 def _name(what: str, value: object) -> str:
+    if type(value) is str and value.isascii():
+        return value
     if not isinstance(value, str):
         raise _refused(what, "text", value)
     name = str.__str__(value)  # of a class of text, which nothing encodes, the text

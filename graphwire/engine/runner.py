@@ -108,6 +108,7 @@ class Runner:
         self._loop = asyncio.get_running_loop()
         self._outbox = ExecutionOutbox(id, hub, store, _record(id, plan, start, self.started_at))
         self._is_sync = start.durability == "sync"
+        self._is_in_order = start.options.in_order
         self._lanes = Lanes(
             name=f"lane:{id}",
             spawn=spawn,
@@ -126,7 +127,7 @@ class Runner:
             reporter=self._report,
             recorder=Recorder(self._outbox, hub) if is_restorable else None,
             host=self,
-            gate=self if self._is_sync or start.options.in_order else None,
+            gate=self if self._is_sync or self._is_in_order else None,
         )
         self._lanes.execution = self.execution
         self._estimate = estimate or Estimate(plan)
@@ -307,7 +308,7 @@ class Runner:
 
     def warn(self, attempt: Attempt, problem: str, message: str, facts: Mapping[str, Any]) -> None:
         """Publish a warning about a node. Those about time would make two runs differ: they are logged then."""
-        if self._start.options.in_order or attempt.phase is Phase.CLOSED:
+        if self._is_in_order or attempt.phase is Phase.CLOSED:
             _LOG.warning("execution %s: %s", self.id, message)
         else:
             self._report.diagnostic(attempt, problem, "warning", message, facts)
@@ -346,7 +347,7 @@ class Runner:
 
     def may_emit(self, attempt: Attempt, size: int) -> bool:
         """Whether there is room for an emission, in memory and in what is held until its turn."""
-        return self.hub.has_room and self.execution.emissions.has_room(attempt, size)
+        return self.hub.has_room and (not self._is_in_order or self.execution.emissions.has_room(attempt, size))
 
     def _emit_from_thread(self, attempt: Attempt, event: EventData, size: int) -> None:
         with self._gate:
