@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing
 
 from sse_starlette.sse import EventSourceResponse
 from starlette.types import Receive, Scope, Send
@@ -71,10 +72,24 @@ class SseResponse(EventSourceResponse):
     """
 
     def __init__(
-        self, writes: AsyncIterator[bytes], *, closed: Callable[[], None], headers: Mapping[str, str] | None = None
+        self,
+        writes: AsyncGenerator[bytes, None],
+        *,
+        closed: Callable[[], None],
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(writes, headers={**_HEADERS, **(headers or {})}, ping=0)
+        self._writes = writes
         self._closed = closed
+
+    async def _stream_response(self, send: Send) -> None:
+        # Without the library's time limit on each write: the connection itself cuts clients that do not read.
+        async with aclosing(self._writes) as writes:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            async for write in writes:
+                await send({"type": "http.response.body", "body": write, "more_body": True})
+        self.active = False
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _listen_for_exit_signal_with_grace(self) -> None:
         # The library would poll for a signal twice a second and then cut the stream inside a frame.
