@@ -16,8 +16,6 @@ StateReader: TypeAlias = Mapping[str, Any]
 class Mode(Enum):
     """How a function is called."""
 
-    INLINE = "inline"
-    """A plain function that is quick and bounded: called on the loop. Built-in node types only."""
     THREAD = "thread"
     """A plain function of a user: called in a worker thread."""
     ASYNC = "async"

@@ -84,3 +84,16 @@ def nothing() -> Callable[[], Any]:
         return None
 
     return noop
+
+
+def stubborn_until(release: asyncio.Event) -> Callable[[], Any]:
+    """Return a node function that swallows every cancellation until it is released."""
+
+    async def stubborn() -> None:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+
+    return stubborn

@@ -13,7 +13,7 @@ from graphwire.engine.options import Options
 from graphwire.engine.supervisor import Supervisor
 from graphwire.errors import StorageUnavailable
 from tests.engine.hosting import Host, heard, hosted
-from tests.engine.running import course, nothing, turn
+from tests.engine.running import course, nothing, stubborn_until, turn
 
 
 async def test_an_item_over_its_steps_ends_the_run_if_it_was_the_last_thing() -> None:
@@ -201,15 +201,8 @@ async def test_under_sync_a_node_waits_for_the_commit_that_made_it_ready_whoever
 async def test_a_status_never_goes_back() -> None:
     release = asyncio.Event()
 
-    async def stubborn() -> None:
-        while not release.is_set():
-            try:
-                await release.wait()
-            except asyncio.CancelledError:
-                continue
-
     async with hosted() as host:
-        runner = await host.start(host.runner(Graph("g").node(stubborn), grace_s=30))
+        runner = await host.start(host.runner(Graph("g").node(stubborn_until(release), id="stubborn"), grace_s=30))
         await heard(runner, "node_started")
         await runner.cancel()
         again = asyncio.ensure_future(runner.cancel())

@@ -10,7 +10,7 @@ import pytest
 from graphwire import Context, Graph
 from graphwire.engine.options import Options
 from tests.engine.hosting import heard, hosted
-from tests.engine.running import course, nothing
+from tests.engine.running import course, nothing, stubborn_until
 
 
 class Unprintable(Exception):
@@ -369,16 +369,10 @@ async def test_a_thread_is_told_of_the_cancellation_and_given_up_after_the_grace
 async def test_the_slot_of_a_lost_node_does_not_stop_the_rest() -> None:
     release = asyncio.Event()
 
-    async def stubborn() -> None:
-        while not release.is_set():
-            try:
-                await release.wait()
-            except asyncio.CancelledError:
-                continue
-
     async with hosted() as host:
-        graph = Graph("g").node(stubborn, timeout_s=0.01, on_error="continue").node(nothing(), id="next")
-        runner = host.runner(graph.edge(stubborn, "next"), grace_s=0.01, options=Options(max_parallelism=1))
+        graph = Graph("g").node(stubborn_until(release), id="stubborn", timeout_s=0.01, on_error="continue")
+        graph.node(nothing(), id="next").edge("stubborn", "next")
+        runner = host.runner(graph, grace_s=0.01, options=Options(max_parallelism=1))
         events = await host.ended(await host.start(runner))
         release.set()
 
