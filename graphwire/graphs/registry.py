@@ -61,7 +61,20 @@ class BodyPart:
     keys: frozenset[str] = frozenset()
 
 
-ConfigPart: TypeAlias = ExpressionPart | TemplatePart | CodePart | BodyPart
+@dataclass(frozen=True, slots=True)
+class KeyPart:
+    """A state key that a config names and the node writes.
+
+    Attributes:
+        is_result: It is a key of the node's result, which ``output`` puts under one key.
+    """
+
+    pointer: str
+    key: str
+    is_result: bool = False
+
+
+ConfigPart: TypeAlias = ExpressionPart | TemplatePart | CodePart | BodyPart | KeyPart
 
 
 class NodeType(ABC, Generic[Config]):

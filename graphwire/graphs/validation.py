@@ -17,7 +17,16 @@ from graphwire.graphs.definition import (
     parse_body,
 )
 from graphwire.graphs.expression_checks import EDGE_ROOTS, STATE_ROOTS, ExpressionChecks
-from graphwire.graphs.registry import BodyPart, CodePart, ConfigPart, ExpressionPart, NodeType, Registry, TemplatePart
+from graphwire.graphs.registry import (
+    BodyPart,
+    CodePart,
+    ConfigPart,
+    ExpressionPart,
+    KeyPart,
+    NodeType,
+    Registry,
+    TemplatePart,
+)
 from graphwire.graphs.scope import Scope
 from graphwire.graphs.shape import invalid_graph
 from graphwire.graphs.signature import call_of, reducer_problems
@@ -178,6 +187,9 @@ class _Validation:
                 yield from self._code_problems(part.reference, at, node, node_place)
             case BodyPart():
                 yield from self._body_problems(part, at, node, pending)
+            case KeyPart():
+                if part.key == ERRORS_KEY and not (part.is_result and node.output):
+                    yield _reserved(at)
             case _:
                 assert_never(part)
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from graphwire.graphs.behaviour import Behaviour, ForEach
 from graphwire.graphs.code import Code
-from graphwire.graphs.definition import ERRORS_KEY, ExpressionText, NodeDefinition, StateKey, is_single, parse_body
+from graphwire.graphs.definition import ExpressionText, NodeDefinition, StateKey, is_single, parse_body
 from graphwire.graphs.expressions import compile_expression
-from graphwire.graphs.registry import BodyPart, ConfigPart, ExpressionPart, NodeConfig, NodeType
+from graphwire.graphs.registry import BodyPart, ConfigPart, ExpressionPart, KeyPart, NodeConfig, NodeType
 
 
 class ForEachConfig(NodeConfig):
@@ -21,17 +21,20 @@ class ForEachConfig(NodeConfig):
         description="A node object with an `id` of its own, or `{nodes, edges}`: what each item runs."
     )
     item: StateKey = Field(default="item", description="The state key that holds the item.")
-    index: StateKey = Field(default="index", description="The state key that holds its place, from 0.")
+    index: StateKey = Field(
+        default="index", validate_default=True, description="The state key that holds its place, from 0."
+    )
     max_parallelism: int = Field(default=8, ge=1, le=10_000, description="How many items run at once.")
     on_item_error: Literal["fail", "collect"] = Field(
         default="fail", description="Whether an item's error fails the node, or takes its place in the list."
     )
 
-    @model_validator(mode="after")
-    def _names_differ(self) -> "ForEachConfig":
-        if self.item == self.index or ERRORS_KEY in (self.item, self.index):
-            raise PydanticCustomError("names", "item and index are two different keys, and neither is errors")
-        return self
+    @field_validator("index")
+    @classmethod
+    def _differs_from_item(cls, index: str, info: ValidationInfo) -> str:
+        if index == info.data.get("item"):
+            raise PydanticCustomError("names", "item and index are two different keys")
+        return index
 
 
 class ForEachNode(NodeType[ForEachConfig]):
@@ -45,6 +48,8 @@ class ForEachNode(NodeType[ForEachConfig]):
     def parts(self, config: ForEachConfig) -> Iterable[ConfigPart]:
         yield ExpressionPart("/items", config.items)
         yield BodyPart("/body", config.body, frozenset({config.item, config.index}))
+        yield KeyPart("/item", config.item)
+        yield KeyPart("/index", config.index)
 
     def prepare(self, node: NodeDefinition, config: ForEachConfig, code: Code) -> Behaviour:
         return ForEach(

@@ -9,7 +9,7 @@ from graphwire.graphs.behaviour import Behaviour, Compute, StateReader
 from graphwire.graphs.code import Code
 from graphwire.graphs.definition import ExpressionText, FromList, NodeDefinition, StateKey
 from graphwire.graphs.expressions import compile_expression
-from graphwire.graphs.registry import ConfigPart, ExpressionPart, NodeConfig, NodeType
+from graphwire.graphs.registry import ConfigPart, ExpressionPart, KeyPart, NodeConfig, NodeType
 from graphwire.json_text import pointer
 from graphwire.values import DELETE
 
@@ -34,7 +34,12 @@ class TransformNode(NodeType[TransformConfig]):
     config = TransformConfig
 
     def parts(self, config: TransformConfig) -> Iterable[ConfigPart]:
-        return (ExpressionPart(f"/set{pointer(key)}", text) for key, text in config.set.items())
+        for key, text in config.set.items():
+            place = f"/set{pointer(key)}"
+            yield KeyPart(place, key, is_result=True)
+            yield ExpressionPart(place, text)
+        for index, key in enumerate(config.delete):
+            yield KeyPart(f"/delete/{index}", key, is_result=True)
 
     def prepare(self, node: NodeDefinition, config: TransformConfig, code: Code) -> Behaviour:
         deleted: dict[str, Any] = dict.fromkeys(config.delete, DELETE)

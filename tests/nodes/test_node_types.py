@@ -105,6 +105,40 @@ def test_a_foreach_has_a_node_or_a_graph_as_its_body(body: dict[str, Any]) -> No
 
 @pytest.mark.bad_input(27)
 @pytest.mark.parametrize(
+    ("node_type", "config", "places"),
+    [
+        ("transform", {"set": {"errors": "[]", "fine": "1"}}, ["/set/errors"]),
+        ("transform", {"delete": ["fine", "errors"]}, ["/delete/1"]),
+        ("foreach", {"items": "[]", "body": {"id": "b", "type": "transform"}, "item": "errors"}, ["/item"]),
+        ("foreach", {"items": "[]", "body": {"id": "b", "type": "transform"}, "index": "errors"}, ["/index"]),
+        (
+            "foreach",
+            {"items": "[]", "body": {"id": "b", "type": "transform", "config": {"set": {"errors": "1"}}}},
+            ["/body/config/set/errors"],
+        ),
+    ],
+)
+def test_a_config_names_no_reserved_key_to_be_written(
+    node_type: str, config: dict[str, Any], places: list[str]
+) -> None:
+    findings = validate(make_graph(node_type, config), builtin_registry()).problems
+
+    assert [(problem.pointer, problem.code) for problem in findings] == [
+        (f"/nodes/0/config{place}", "reserved_key") for place in places
+    ]
+
+
+def test_the_keys_of_a_result_that_output_takes_are_no_state_keys() -> None:
+    assert problems("transform", {"set": {"errors": "[]"}}, output="counts") == []
+
+
+@pytest.mark.parametrize("node_type", ["transform", "template", "delay", "foreach", "function"])
+def test_no_type_of_node_has_the_reserved_key_as_its_output(node_type: str) -> None:
+    assert "/nodes/0/output" in dict(problems(node_type, {}, output="errors"))
+
+
+@pytest.mark.bad_input(27)
+@pytest.mark.parametrize(
     ("node_type", "config", "pointer"),
     [
         ("function", {}, "/function"),
