@@ -15,6 +15,7 @@ def upgrade() -> None:
     _graphs()
     _executions()
     _history()
+    _idempotency()
     op.create_table(
         "write_probe",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
@@ -98,3 +99,18 @@ def _history() -> None:
         sa.Column("attempts", sa.BigInteger, nullable=False),
         sa.Column("total_ms", sa.Float, nullable=False),
     )
+
+
+def _idempotency() -> None:
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("fingerprint", sa.LargeBinary, nullable=False),
+        sa.Column("execution_id", sa.Text),
+        sa.Column("seq", sa.BigInteger),
+        sa.Column("graph_id", sa.Text),
+        sa.Column("graph_version", sa.Integer),
+        sa.Column("created_at_us", sa.BigInteger, nullable=False),
+        sa.Column("over_at_us", sa.BigInteger, nullable=False),
+    )
+    op.create_index("idempotency_keys_by_end", "idempotency_keys", ["over_at_us"])

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from app.storage.chunks import ChunkRow, encode_chunks
 from app.storage.moments import microseconds
-from graphwire.engine.ports import Batch, ExecutionEnd, ExecutionRecord
+from graphwire.engine.ports import Batch, Claim, ExecutionEnd, ExecutionRecord
 from graphwire.types import ExecutionId
 
 MAX_VARIABLES = 30_000
@@ -37,6 +37,15 @@ _ADD_DURATIONS_ON = (
     ") AS v CROSS JOIN executions AS e WHERE e.id = v.column1 ON CONFLICT (graph_id, graph_version, node_id)"
     " DO UPDATE SET attempts = attempts + excluded.attempts, total_ms = total_ms + excluded.total_ms"
 )
+# A key whose claim is over is taken over; one that is taken stays, and the statement then writes a row less.
+_INSERT_CLAIMS = "INSERT INTO idempotency_keys (key, fingerprint, execution_id, seq, created_at_us, over_at_us) VALUES "
+_INSERT_CLAIMS_ON = (
+    " ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, execution_id = excluded.execution_id,"
+    " seq = excluded.seq, graph_id = NULL, graph_version = NULL, created_at_us = excluded.created_at_us,"
+    " over_at_us = excluded.over_at_us WHERE idempotency_keys.over_at_us <= excluded.created_at_us"
+)
+_UNKNOWN = "an execution that is unknown or has ended cannot end"
+_TAKEN = "the key of a start is taken"
 
 
 class GroupRejected(Exception):
@@ -44,9 +53,12 @@ class GroupRejected(Exception):
 
 
 class _Statement(NamedTuple):
+    """What writes so many rows. ``otherwise`` is wrong where it writes fewer; None where it may."""
+
     text: str
     parameters: Sequence[Any]
     rows: int
+    otherwise: str | None
 
 
 def write_group(connection: sqlite3.Connection, batches: Iterable[Batch]) -> None:
@@ -85,8 +97,8 @@ def probe(connection: sqlite3.Connection) -> None:
 
 def _execute(connection: sqlite3.Connection, statement: _Statement) -> None:
     done = connection.execute(statement.text, statement.parameters).rowcount
-    if done != statement.rows:
-        raise GroupRejected("an execution that is unknown or has ended cannot end")
+    if done != statement.rows and statement.otherwise is not None:
+        raise GroupRejected(statement.otherwise)
 
 
 def _statements(batches: Iterable[Batch]) -> list[_Statement]:
@@ -95,6 +107,8 @@ def _statements(batches: Iterable[Batch]) -> list[_Statement]:
     large: list[tuple[Any, ...]] = []
     ends: list[tuple[Any, ...]] = []
     durations: list[tuple[Any, ...]] = []
+    claims: list[tuple[Any, ...]] = []
+    claims_of_starts: list[tuple[Any, ...]] = []
     for batch in batches:
         if batch.start is not None:
             starts.append(_start_row(batch.start))
@@ -106,16 +120,23 @@ def _statements(batches: Iterable[Batch]) -> list[_Statement]:
                 (batch.execution_id, node, attempts, total_ms)
                 for node, (attempts, total_ms) in batch.end.durations_ms.items()
             ]
+        for seq, claim in batch.claims:
+            mine = claims if batch.start is None else claims_of_starts
+            mine.append(_claim_row(batch.execution_id, seq, claim))
     return [
         *_many(_INSERT_STARTS, starts),
         *_many(_INSERT_CHUNKS, chunks),
         *_many(_INSERT_LARGE, large),
         *_many(_UPDATE_ENDS, ends, _UPDATE_ENDS_WHERE),
         *_many(_ADD_DURATIONS, durations, _ADD_DURATIONS_ON),
+        *_many(_INSERT_CLAIMS, claims_of_starts, _INSERT_CLAIMS_ON, otherwise=_TAKEN),
+        *_many(_INSERT_CLAIMS, claims, _INSERT_CLAIMS_ON, otherwise=None),
     ]
 
 
-def _many(head: str, rows: Sequence[tuple[Any, ...]], tail: str = "") -> list[_Statement]:
+def _many(
+    head: str, rows: Sequence[tuple[Any, ...]], tail: str = "", *, otherwise: str | None = _UNKNOWN
+) -> list[_Statement]:
     if not rows:
         return []
     width = len(rows[0])
@@ -125,7 +146,9 @@ def _many(head: str, rows: Sequence[tuple[Any, ...]], tail: str = "") -> list[_S
     for begin in range(0, len(rows), most):
         part = rows[begin : begin + most]
         values = ",".join([row] * len(part))
-        statements.append(_Statement(head + values + tail, [value for one in part for value in one], len(part)))
+        statements.append(
+            _Statement(head + values + tail, [value for one in part for value in one], len(part), otherwise)
+        )
     return statements
 
 
@@ -140,6 +163,11 @@ def _start_row(start: ExecutionRecord) -> tuple[Any, ...]:
         microseconds(start.started_at),
         start.options,
     )
+
+
+def _claim_row(execution_id: ExecutionId, seq: int, claim: Claim) -> tuple[Any, ...]:
+    made_us, over_us = microseconds(claim.made_at), microseconds(claim.over_at)
+    return claim.key, claim.fingerprint, execution_id, seq, made_us, over_us
 
 
 def _end_row(execution_id: ExecutionId, end: ExecutionEnd) -> tuple[Any, ...]:

@@ -99,6 +99,22 @@ node_durations = Table(
     Column("total_ms", Float, nullable=False),
 )
 
+# What was made under a caller's key: an execution or a command's event, or a version of a graph. No foreign keys: a
+# key stays taken when what it made is deleted, so that a repetition never makes it again.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("execution_id", Text),
+    Column("seq", BigInteger),
+    Column("graph_id", Text),
+    Column("graph_version", Integer),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("over_at_us", BigInteger, nullable=False),
+    Index("idempotency_keys_by_end", "over_at_us"),
+)
+
 # Written and emptied to find out whether the database takes writes again.
 write_probe = Table(
     "write_probe",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TypeAlias
 
-from graphwire.engine.ports import Batch, ExecutionEnd, ExecutionRecord, Outbox
+from graphwire.engine.ports import Batch, Claim, ExecutionEnd, ExecutionRecord, Outbox
 from graphwire.events.hub import Published
 from graphwire.types import ExecutionId
 
@@ -39,6 +39,7 @@ class MemoryStore:
         self._is_due = False
         self._unavailable: str | None = None
         self._histories: dict[ExecutionId, _History] = {}
+        self._claims: dict[str, tuple[ExecutionId, int, Claim]] = {}
 
     @property
     def unavailable(self) -> str | None:
@@ -94,14 +95,24 @@ class MemoryStore:
             batch = outbox.take(MAX_BATCH_BYTES)
             if batch is None:
                 del self._waiting[key]
+            elif batch.start is not None and (reason := self._refusal(batch)) is not None:
+                del self._waiting[key]
+                outbox.refused(batch, reason)
             elif self._unavailable is None:
                 self._keep(outbox, batch)
-            elif batch.start is not None:
-                del self._waiting[key]
-                outbox.refused(batch, self._unavailable)
             else:
                 del self._waiting[key]
                 self._held[key] = (outbox, batch)
+
+    def _refusal(self, start: Batch) -> str | None:
+        """Return why a start is not stored."""
+        if self._unavailable is None and any(self._is_taken(claim) for _, claim in start.claims):
+            return "its key is taken"
+        return self._unavailable
+
+    def _is_taken(self, claim: Claim) -> bool:
+        known = self._claims.get(claim.key)
+        return known is not None and known[2].over_at > claim.made_at
 
     def _keep(self, outbox: Outbox, batch: Batch) -> None:
         history = self._histories.setdefault(batch.execution_id, _History())
@@ -109,6 +120,9 @@ class MemoryStore:
         history.events += batch.events
         history.deltas += batch.deltas
         history.end = batch.end or history.end
+        for seq, claim in batch.claims:
+            if not self._is_taken(claim):
+                self._claims[claim.key] = batch.execution_id, seq, claim
         outbox.stored(batch)
 
     async def read_events(
@@ -153,8 +167,12 @@ class MemoryStore:
         history = self._histories.get(execution_id)
         return None if history is None else history.end
 
+    def claimed(self, key: str) -> tuple[ExecutionId, int, Claim] | None:
+        """Return whose event was claimed under a key, and its number; None if none was."""
+        return self._claims.get(key)
+
     def forget(self, execution_id: ExecutionId) -> None:
-        """Drop all of an execution. Idempotent."""
+        """Drop all of an execution but the claims on it. Idempotent."""
         self._histories.pop(execution_id, None)
 
     def _events(self, execution_id: ExecutionId) -> Sequence[Published]:

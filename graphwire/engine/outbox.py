@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 
-from graphwire.engine.ports import Batch, ExecutionEnd, ExecutionRecord, ExecutionStore
+from graphwire.engine.ports import Batch, Claim, ExecutionEnd, ExecutionRecord, ExecutionStore
 from graphwire.events.hub import Hub
 from graphwire.types import ExecutionId
 
@@ -22,6 +22,7 @@ class ExecutionOutbox:
         self._start = record
         self._end: ExecutionEnd | None = None
         self._deltas: deque[tuple[int, int, bytes]] = deque()
+        self._claims: list[tuple[int, Claim]] = []
         self._on_refused: Callable[[str], None] | None = None
         self.is_submitted = False
 
@@ -34,6 +35,10 @@ class ExecutionOutbox:
     def commit(self, first_seq: int, last_seq: int, delta: bytes) -> None:
         """Add a commit: its events are ``first_seq`` to ``last_seq``."""
         self._deltas.append((first_seq, last_seq, delta))
+
+    def claim(self, seq: int, claim: Claim) -> None:
+        """Add a caller's claim. Before its event is published, so that they are stored together."""
+        self._claims.append((seq, claim))
 
     def finish(self, end: ExecutionEnd) -> None:
         """Add the end; its last event must have been published."""
@@ -61,8 +66,12 @@ class ExecutionOutbox:
         end = None
         if self._end is not None and self._end.last_seq <= last:
             end, self._end = self._end, None
+        claims: list[tuple[int, Claim]] = []
+        if self._claims:
+            claims = [each for each in self._claims if each[0] <= last]
+            self._claims = [each for each in self._claims if each[0] > last]
         size = sum(event.size for event in events) + sum(map(len, deltas))
-        return Batch(self._id, start, events, deltas, end, size)
+        return Batch(self._id, start, events, deltas, end, size, claims)
 
     def stored(self, batch: Batch) -> None:
         """See ``ports.Outbox``."""

@@ -10,6 +10,22 @@ from graphwire.types import ExecutionId, GraphId, Outcome, TerminalStatus
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A caller's name for what is to happen once. Stored in one transaction with the event that it led to.
+
+    Attributes:
+        key: The caller's name. Until the claim is over, no other one with this key is stored.
+        fingerprint: Of what was asked for; a store only keeps it.
+        made_at, over_at: Aware, UTC.
+    """
+
+    key: str
+    fingerprint: bytes
+    made_at: datetime
+    over_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ExecutionRecord:
     """An accepted start, as it is stored with ``seq`` 1.
 
@@ -59,6 +75,8 @@ class Batch:
         events: Consecutive events; their ``line`` is stored, and ``whole`` where an event is too large for a line.
         deltas: What the commits among them changed, a JSON document each; restoring replays them in order.
         size: Bytes of all of it, roughly.
+        claims: Each with the number of its event. With a ``start``, a claim whose key is taken gets the batch refused;
+            without one, such a claim is left out and the rest is stored.
     """
 
     execution_id: ExecutionId
@@ -67,6 +85,7 @@ class Batch:
     deltas: Sequence[bytes]
     end: ExecutionEnd | None
     size: int
+    claims: Sequence[tuple[int, Claim]] = ()
 
 
 class Outbox(Protocol):

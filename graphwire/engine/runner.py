@@ -25,7 +25,7 @@ from graphwire.engine.lanes import GRACE_S, Lanes, Spawn
 from graphwire.engine.options import Options
 from graphwire.engine.outbox import ExecutionOutbox
 from graphwire.engine.plan import Plan
-from graphwire.engine.ports import ExecutionEnd, ExecutionRecord, ExecutionStore
+from graphwire.engine.ports import Claim, ExecutionEnd, ExecutionRecord, ExecutionStore
 from graphwire.engine.progress import Estimate, Progress
 from graphwire.engine.report import Reporter
 from graphwire.errors import CommandNotAllowed, StorageUnavailable
@@ -51,6 +51,7 @@ class Start:
         told: The options as ``execution_started`` shows them, JSON.
         kept: The whole start as it is stored, JSON.
         timeout_s, node_timeout_s: Replace the graph's limits; None for those.
+        claim: Stored with the start.
     """
 
     state: Mapping[str, bytes] = field(default_factory=dict)
@@ -62,6 +63,7 @@ class Start:
     correlation_id: str | None = None
     told: bytes = b"{}"
     kept: bytes = b"{}"
+    claim: Claim | None = None
 
 
 class Runner:
@@ -162,6 +164,8 @@ class Runner:
 
         self._outbox.when_refused(refuse)
         start = self._start
+        if start.claim is not None:
+            self._outbox.claim(self.log.next_seq, start.claim)
         entry = [self.plan.nodes[index].id for index in self.plan.entry_indexes(start.options.entry)]
         self._report.execution(types.ExecutionStarted(entry=entry, seed=start.options.seed, options=Raw(start.told)))
         self.hub.when_stored(self.hub.published, lambda: None if accepted.done() else accepted.set_result(None))
@@ -208,8 +212,11 @@ class Runner:
 
     # --- commands -------------------------------------------------------------------------------------------------
 
-    async def cancel(self, reason: str | None = None, by: str | None = None) -> int:
+    async def cancel(self, reason: str | None = None, by: str | None = None, *, claim: Claim | None = None) -> int:
         """Cancel the execution; safe to repeat. Returns the number of the stored ``command_accepted`` event.
+
+        Args:
+            claim: Stored with that event.
 
         Raises:
             CommandNotAllowed: It has ended.
@@ -221,6 +228,8 @@ class Runner:
         if self.execution.is_over:
             await self._over.wait()
             raise CommandNotAllowed(f"cannot cancel: the execution is {self.status}", status=self.status, allowed=[])
+        if claim is not None:
+            self._outbox.claim(self.log.next_seq, claim)
         arguments = msgspec.json.encode({"reason": reason})
         self._report.execution(
             types.CommandAccepted(command="cancel", arguments=Raw(arguments), by=msgspec.UNSET if by is None else by)

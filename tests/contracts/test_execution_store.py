@@ -11,7 +11,17 @@ from graphwire.engine.memory import MemoryStore
 from graphwire.engine.ports import Batch, ExecutionStore
 from graphwire.events.hub import Published
 from graphwire.types import ExecutionId
-from tests.storage.samples import EXECUTION, RecordingOutbox, make_batch, make_end, make_event, make_record, start_batch
+from tests.storage.samples import (
+    DAY,
+    EXECUTION,
+    RecordingOutbox,
+    make_batch,
+    make_claim,
+    make_end,
+    make_event,
+    make_record,
+    start_batch,
+)
 
 FAR = 2**62
 
@@ -149,3 +159,59 @@ async def test_a_start_and_its_end_may_come_in_one_batch(store: ExecutionStore) 
 
     assert await read(store) == [1, 2, 3]
     assert store.unavailable is None
+
+
+async def test_a_start_whose_key_is_taken_is_refused_and_nothing_of_it_is_kept(store: ExecutionStore) -> None:
+    await keep(store, start_batch(claim=make_claim()))
+    second, third = (RecordingOutbox(start_batch(id, claim=make_claim(later_s=1))) for id in ("second", "third"))
+    other = RecordingOutbox(start_batch("other", claim=make_claim("key-2")))
+
+    for outbox in (second, other, third):
+        store.submit(outbox)
+    await second.wait_refused()
+    await third.wait_refused()
+    await other.wait_stored(1)
+
+    for id in ("second", "third"):
+        assert await store.read_event(ExecutionId(id), 1) is None
+    assert await store.read_event(ExecutionId("other"), 1) == make_event(1).line
+    assert store.unavailable is None
+
+
+async def test_one_of_the_starts_that_come_with_one_key_is_stored(store: ExecutionStore) -> None:
+    ids = [f"execution-{number}" for number in range(10)]
+    outboxes = [RecordingOutbox(start_batch(id, claim=make_claim())) for id in ids]
+
+    for outbox in outboxes:
+        store.submit(outbox)
+    for outbox in outboxes:
+        await outbox.wait_told()
+
+    assert sum(len(outbox.stored_batches) for outbox in outboxes) == 1
+    assert len([id for id in ids if await store.read_event(ExecutionId(id), 1) is not None]) == 1
+
+
+async def test_a_key_is_free_again_when_its_claim_is_over(store: ExecutionStore) -> None:
+    await keep(store, start_batch(claim=make_claim()))
+
+    late = RecordingOutbox(start_batch("late", claim=make_claim(later_s=DAY.total_seconds())))
+    store.submit(late)
+    await late.wait_stored(1)
+    again = RecordingOutbox(start_batch("again", claim=make_claim(later_s=DAY.total_seconds() + 1)))
+    store.submit(again)
+    await again.wait_refused()
+
+    assert await store.read_event(ExecutionId("late"), 1) == make_event(1).line
+
+
+async def test_a_batch_that_starts_nothing_is_stored_though_its_key_is_taken(store: ExecutionStore) -> None:
+    await keep(store, start_batch(claim=make_claim()))
+
+    outbox = RecordingOutbox(make_batch([2, 3], claims=[(2, make_claim(later_s=1)), (3, make_claim("key-2"))]))
+    store.submit(outbox)
+    await outbox.wait_stored(1)
+    refused = RecordingOutbox(start_batch("second", claim=make_claim("key-2", later_s=1)))
+    store.submit(refused)
+    await refused.wait_refused()
+
+    assert await read(store) == [1, 2, 3]

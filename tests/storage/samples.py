@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from graphwire.engine.ports import Batch, ExecutionEnd, ExecutionRecord
+from graphwire.engine.ports import Batch, Claim, ExecutionEnd, ExecutionRecord
 from graphwire.events.hub import Published
 from graphwire.types import ExecutionId, GraphId
 
 NOW = datetime(2026, 11, 20, 19, 45, 30, 123456, tzinfo=UTC)
+DAY = timedelta(days=1)
 EXECUTION = ExecutionId("execution-1")
 PATIENCE_S = 30.0
 
@@ -47,14 +48,21 @@ def make_batch(
     deltas: Sequence[bytes] = (),
     end: ExecutionEnd | None = None,
     padding: int = 0,
+    claims: Sequence[tuple[int, Claim]] = (),
 ) -> Batch:
     events = [make_event(seq, padding=padding) for seq in seqs]
     size = sum(event.size for event in events) + sum(map(len, deltas))
-    return Batch(ExecutionId(id), start, events, deltas, end, size)
+    return Batch(ExecutionId(id), start, events, deltas, end, size, claims)
 
 
-def start_batch(id: str = EXECUTION) -> Batch:
-    return make_batch([1], id=id, start=make_record(id))
+def make_claim(key: str = "key-1", *, fingerprint: bytes = b"asked", later_s: float = 0) -> Claim:
+    """A claim for a day, made some time after ``NOW``."""
+    made = NOW + timedelta(seconds=later_s)
+    return Claim(key, fingerprint, made, made + DAY)
+
+
+def start_batch(id: str = EXECUTION, *, claim: Claim | None = None) -> Batch:
+    return make_batch([1], id=id, start=make_record(id), claims=[] if claim is None else [(1, claim)])
 
 
 class RecordingOutbox:

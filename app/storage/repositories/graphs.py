@@ -11,7 +11,9 @@ from app.storage.cursors import Cursor, decode_cursor, encode_cursor
 from app.storage.database import Database
 from app.storage.errors import RevisionConflict
 from app.storage.moments import microseconds, moment_of
+from app.storage.repositories.idempotency import MadeVersion, keep_claim
 from app.storage.tables import executions, graph_versions, graphs
+from graphwire.engine.ports import Claim
 from graphwire.errors import GraphInUse
 from graphwire.types import GraphId
 
@@ -81,7 +83,9 @@ class GraphRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def put(self, new: NewVersion, *, now: datetime, expected_version: int | None = None) -> Put:
+    async def put(
+        self, new: NewVersion, *, now: datetime, expected_version: int | None = None, claim: Claim | None = None
+    ) -> Put:
         """Store a definition as a new version, unless it and its code are those of the latest one.
 
         Args:
@@ -89,6 +93,7 @@ class GraphRepository:
             now: When.
             expected_version: The latest version as the caller knows it, 0 where there must be no such graph; None
                 where it does not matter.
+            claim: Stored with the version that is made; not where none is.
 
         Raises:
             RevisionConflict: The latest version is another one, in ``current`` (0: there is no such graph).
@@ -119,6 +124,8 @@ class GraphRepository:
             else:
                 await connection.execute(update(graphs).where(graphs.c.id == new.graph_id).values(**values))
             await connection.execute(insert(graph_versions).values(_version_row(new, version, moment)))
+            if claim is not None:
+                await keep_claim(connection, claim, MadeVersion(new.graph_id, version))
         return Put(version, is_new=not lives, is_changed=True)
 
     async def get(self, graph_id: GraphId) -> StoredVersion | None:
