@@ -23,6 +23,7 @@ from app.services.presence import Presence
 from app.services.streams import StreamService
 from app.settings import Settings, database_url
 from app.storage.database import Database
+from app.storage.opening import open_database
 from app.storage.repositories.executions import ExecutionRepository
 from app.storage.repositories.graphs import GraphRepository
 from app.storage.store import SqlExecutionStore
@@ -77,7 +78,7 @@ def _lifespan(settings: Settings) -> Any:
     async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         clock = SystemClock()
         async with AsyncExitStack() as stack:  # closes in reverse, also after a failed start
-            database = await stack.enter_async_context(Database(database_url(settings)))
+            database = await stack.enter_async_context(open_database(database_url(settings)))
             store = await stack.enter_async_context(SqlExecutionStore(database, stop_s=settings.drain_s * _STORE_SHARE))
             supervisor = await stack.enter_async_context(Supervisor(drain_s=settings.drain_s * _EXECUTIONS_SHARE))
             state = _services(settings, clock, database, store, supervisor)

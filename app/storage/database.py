@@ -1,186 +1,78 @@
-"""The database of a server: opened, locked against a second server, brought up to date."""
+"""What repositories and the store need of a database, whichever it is."""
 
-import asyncio
-import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, Self
+from typing import Protocol, Self
 
-from sqlalchemy import Connection, event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.storage import sqlite
-from app.storage.lock_file import LockFile
-from app.storage.migration import migrate
-from graphwire.errors import StorageUnavailable
-
-READERS = 8
-READ_WAIT_S = 5.0
-WRITE_WAIT_S = 2.0
-"""How long a transaction may wait for its turn before it is refused."""
+from app.storage.groups import Groups
+from graphwire.events.hub import Published
+from graphwire.types import ExecutionId
 
 
-class Database:
-    """A SQLite file, from ``async with`` on: locked, migrated, and open for repositories.
+class Reader(Protocol):
+    """Reads stored events and deltas; the methods are those of ``ports.ExecutionStore``.
 
-    Args:
-        url: ``sqlite:///relative.db`` or ``sqlite:////absolute.db``. The folder is made where it is missing.
-
-    Raises:
-        StorageUnavailable: On entering: the URL is of another kind, the file cannot be used, another server has it,
-            or a newer version wrote it. ``detail`` says what to do.
+    Each raises ``HistoryDamaged`` where what is stored cannot be read, and ``StorageUnavailable`` where it cannot now.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._path: Path | None = None
-        self._lock: LockFile | None = None
-        self._readers: AsyncEngine | None = None
-        # Writers have a connection of their own, since however long they wait, reading goes on.
-        self._writer: AsyncEngine | None = None
-        self._turn = asyncio.Lock()
-        self._refusal: tuple[int, str] = (0, "")
+    async def read_events(
+        self, execution_id: ExecutionId, *, after: int, upto: int, limit: int, max_bytes: int
+    ) -> list[Published]:
+        """Return events with ``after < seq <= upto``. Those before a damaged one are returned without an error."""
+        ...
 
-    @property
-    def path(self) -> Path:
-        """The file. Only while open."""
-        assert self._path is not None, "the database is not open"
-        return self._path
+    async def read_event(self, execution_id: ExecutionId, seq: int) -> bytes | None:
+        """Return one event, whole."""
+        ...
 
-    async def __aenter__(self) -> Self:
-        self._path = path = _path_of(self._url)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageUnavailable(f"The folder {path.parent} cannot be made: {error.strerror}.") from error
-        self._lock = LockFile(path.with_name(path.name + ".lock"))
-        self._lock.acquire()
-        try:
-            await asyncio.to_thread(migrate, path)
-        except BaseException:
-            self._lock.release()
-            raise
-        self._readers = _engine(path, connections=READERS, busy_timeout_s=READ_WAIT_S)
-        self._writer = _engine(path, connections=1, busy_timeout_s=sqlite.BUSY_TIMEOUT_S)
-        return self
+    async def read_deltas(self, execution_id: ExecutionId) -> list[bytes]:
+        """Return all deltas in order."""
+        ...
+
+    async def close(self) -> None:
+        """Give back what it holds. Idempotent."""
+        ...
+
+
+class Database(Protocol):
+    """Where a server keeps everything. From ``async with`` on it is this server's alone, migrated, and open.
+
+    Raises:
+        StorageUnavailable: On entering: it cannot be used, another server has it, or a newer version wrote it.
+            ``detail`` says what to do.
+    """
+
+    async def __aenter__(self) -> Self: ...
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        for engine in (self._readers, self._writer):
-            if engine is not None:
-                await engine.dispose()
-        self._readers = self._writer = None
-        if self._lock is not None:
-            self._lock.release()
+    ) -> None: ...
 
-    def connect(self) -> sqlite3.Connection:
-        """Open a plain connection beside the repositories' ones.
-
-        Raises:
-            sqlite3.Error: It cannot be opened.
-        """
-        return sqlite.connect(self.path)
-
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """One consistent view of everything, for as long as the block lasts: keep it short. Waits for no writer.
 
         Raises:
             StorageUnavailable: The database cannot be read now.
         """
-        async with _transaction(self._readers, is_write=False) as connection:
-            yield connection
+        ...
 
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction, committed at the end of the block. One at a time; waits at most two seconds for its turn.
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction, committed at the end of the block. One at a time; waits a little for its turn.
 
         What waits while another is refused is refused with it: a database that is locked is not asked by each.
 
         Raises:
-            StorageUnavailable: The database cannot be written now; nothing was.
+            StorageUnavailable: The database cannot be written now. Nothing was written, unless the connection was
+                lost during the commit itself.
         """
-        refusals, _ = self._refusal
-        try:
-            async with asyncio.timeout(WRITE_WAIT_S):
-                await self._turn.acquire()
-        except TimeoutError:
-            raise StorageUnavailable("The database cannot be used: too many changes wait for it.") from None
-        try:
-            if self._refusal[0] != refusals:  # while this one waited
-                raise StorageUnavailable(self._refusal[1])
-            async with _transaction(self._writer, is_write=True) as connection:
-                yield connection
-        except StorageUnavailable as error:
-            self._refusal = (self._refusal[0] + 1, error.detail)
-            raise
-        finally:
-            self._turn.release()
+        ...
 
+    def groups(self) -> Groups:
+        """Return what writes for the store; one at a time is in use."""
+        ...
 
-@asynccontextmanager
-async def _transaction(engine: AsyncEngine | None, *, is_write: bool) -> AsyncIterator[AsyncConnection]:
-    assert engine is not None, "the database is not open"
-    try:
-        async with engine.connect() as connection:
-            await connection.execution_options(is_write=is_write)
-            async with connection.begin():
-                yield connection
-    except PoolTimeoutError as error:
-        raise StorageUnavailable("The database cannot be used: too many readers wait for it.") from error
-    except DBAPIError as error:
-        if error.orig is not None and sqlite.is_transient(_cause(error.orig)):
-            raise StorageUnavailable(sqlite.explain(_cause(error.orig))) from error
-        raise
-
-
-def _path_of(url: str) -> Path:
-    try:
-        parsed: URL | None = make_url(url)
-    except ArgumentError:
-        parsed = None
-    if parsed is None or parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
-        # The URL itself may hold a password.
-        raise StorageUnavailable("The database URL is not of the form sqlite:///path/to/file.db.")
-    assert parsed.database is not None
-    # Resolved, so that two names of one file have one lock.
-    return Path(parsed.database).expanduser().resolve()
-
-
-def _engine(path: Path, *, connections: int, busy_timeout_s: float) -> AsyncEngine:
-    engine = create_async_engine(
-        URL.create("sqlite+aiosqlite", database=str(path)),
-        connect_args={"timeout": busy_timeout_s},
-        pool_size=min(2, connections),
-        max_overflow=connections - min(2, connections),
-        pool_timeout=READ_WAIT_S,
-    )
-    event.listen(engine.sync_engine, "connect", _prepare)
-    event.listen(engine.sync_engine, "begin", _begin)
-    return engine
-
-
-def _prepare(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # transactions are begun by ``_begin``
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    # A transaction that reads before it writes may find another's write in its way, and no waiting helps then.
-    is_write = connection.get_execution_options().get("is_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
-
-
-def _cause(error: BaseException) -> BaseException:
-    while error.__cause__ is not None and not isinstance(error, sqlite3.Error):
-        error = error.__cause__
-    return error
+    def reader(self) -> Reader:
+        """Return what reads for the store."""
+        ...

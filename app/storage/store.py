@@ -4,8 +4,7 @@ from types import TracebackType
 from typing import Self
 
 from app.storage.database import Database
-from app.storage.reader import SqliteReader
-from app.storage.writer import SqliteWriter
+from app.storage.writer import Writer
 from graphwire.engine.ports import Outbox
 from graphwire.events.hub import Published
 from graphwire.types import ExecutionId
@@ -19,8 +18,8 @@ class SqlExecutionStore:
     """
 
     def __init__(self, database: Database, *, stop_s: float = 10.0) -> None:
-        self._writer = SqliteWriter(database.connect)
-        self._reader = SqliteReader(database.connect)
+        self._writer = Writer(database.groups())
+        self._reader = database.reader()
         self._stop_s = stop_s
 
     async def __aenter__(self) -> Self:

@@ -1,13 +1,10 @@
-"""The one writer of executions: while a group of batches is forced to disk by its thread, the next gathers."""
+"""The one writer of executions: while a group of batches is forced to disk, the next gathers."""
 
 import asyncio
 import logging
-import sqlite3
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from app.storage.sqlite import explain, is_transient
-from app.storage.writer_thread import Attempt, WriterThread
+from app.storage.groups import Attempt, Groups
 from graphwire.engine.ports import Batch, Outbox
 
 log = logging.getLogger(__name__)
@@ -20,15 +17,13 @@ MAX_GROUP_BATCHES = 1_000
 FIRST_RETRY_S = 0.05
 LAST_RETRY_S = 1.0
 
-Connect: TypeAlias = Callable[[], sqlite3.Connection]
-
 
 class _Part(NamedTuple):
     outbox: Outbox
     batch: Batch
 
 
-class SqliteWriter:
+class Writer:
     """Takes batches from outboxes in turn and stores them in groups, one transaction each. Lives on one event loop.
 
     A group that fails is tried again, with a growing delay of at most a second, until it is stored; only batches with
@@ -36,11 +31,11 @@ class SqliteWriter:
     execution only.
 
     Args:
-        connect: Opens the writer's connection, in autocommit mode; called in the writer's thread.
+        groups: What writes them; the writer starts and stops it.
     """
 
-    def __init__(self, connect: Connect) -> None:
-        self._thread = WriterThread(connect)
+    def __init__(self, groups: Groups) -> None:
+        self._groups = groups
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: dict[int, Outbox] = {}
         self._held: dict[int, _Part] = {}
@@ -60,19 +55,19 @@ class SqliteWriter:
         return self._unavailable
 
     async def start(self) -> None:
-        """Open the connection.
+        """Begin to store.
 
         Raises:
-            StorageUnavailable: It cannot be opened.
+            StorageUnavailable: The database cannot be opened.
         """
         self._loop = asyncio.get_running_loop()
-        await self._thread.start(self._loop, self._finished)
+        await self._groups.start(self._finished)
         self._is_open = True
         if self._waiting:
             self._arrange()
 
     async def stop(self, *, timeout_s: float = 20.0) -> None:
-        """Store what is left, then end the thread. Idempotent.
+        """Store what is left, then end. Idempotent.
 
         What cannot be stored within ``timeout_s`` is given up, as after a crash, and logged.
         """
@@ -87,7 +82,7 @@ class SqliteWriter:
             self._is_open = False
             if self._retry is not None:
                 self._retry.cancel()
-            await self._thread.stop()
+            await self._groups.stop()
 
     def submit(self, outbox: Outbox) -> None:
         """Say that an outbox has something to store. Returns at once; idempotent until the outbox is drained."""
@@ -128,7 +123,7 @@ class SqliteWriter:
             parts = self._gather(parts)
         if parts or is_probe:
             self._writing = parts
-            self._thread.put([part.batch for part in parts])
+            self._groups.put([part.batch for part in parts])
 
     def _take_held(self) -> list[_Part]:
         parts: list[_Part] = []
@@ -179,20 +174,22 @@ class SqliteWriter:
             log.exception("an execution failed on hearing that its start is refused")
 
     def _finished(self, attempt: Attempt) -> None:
-        """Hear from the thread, on the loop."""
+        """Hear what became of a group."""
         parts, self._writing = self._writing or [], None
         was_available = self._unavailable is None
-        self._unavailable = None if attempt.unavailable is None else explain(attempt.unavailable)
+        self._unavailable = attempt.unavailable
         if self._unavailable is not None and was_available:
             log.warning("nothing can be stored: %s", self._unavailable)
-        for part, error in zip(parts, attempt.errors, strict=True):
-            if error is None:
+        for part, failure in zip(parts, attempt.failures, strict=True):
+            if failure is None:
                 _tell_stored(part)
             else:
-                if not is_transient(error):
-                    log.error("a batch of execution %s cannot be stored", part.batch.execution_id, exc_info=error)
-                self._hold(part, explain(error))
-        self._plan_retry(has_failed=any(attempt.errors) or self._unavailable is not None)
+                if failure.cause is not None:
+                    log.error(
+                        "a batch of execution %s cannot be stored", part.batch.execution_id, exc_info=failure.cause
+                    )
+                self._hold(part, failure.reason)
+        self._plan_retry(has_failed=any(attempt.failures) or self._unavailable is not None)
         self._turn()
 
     def _plan_retry(self, *, has_failed: bool) -> None:

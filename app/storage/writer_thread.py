@@ -3,46 +3,32 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from queue import SimpleQueue
-from typing import NamedTuple, TypeAlias
 
-from app.storage.group import probe, write_group
+from app.storage.groups import Attempt, Failure, Group
 from app.storage.sqlite import explain, is_transient
-from graphwire.engine.ports import Batch
+from app.storage.sqlite_group import probe, write_group
 from graphwire.errors import StorageUnavailable
 
 JOIN_S = 5.0
 
-Group: TypeAlias = Sequence[Batch]
-
-
-class Attempt(NamedTuple):
-    """What became of a group.
-
-    Attributes:
-        unavailable: Why the database takes nothing at the moment.
-        errors: Per batch, None when it is stored.
-    """
-
-    unavailable: Exception | None
-    errors: Sequence[Exception | None]
-
 
 class WriterThread:
-    """Writes one group at a time on a connection of its own."""
+    """``Groups`` on SQLite, with a connection of its own.
+
+    Args:
+        connect: Opens the connection, in autocommit mode; called in the thread.
+    """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect = connect
         self._groups: SimpleQueue[Group | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    async def start(self, loop: asyncio.AbstractEventLoop, finished: Callable[[Attempt], None]) -> None:
-        """Open the connection. ``finished`` is called on the loop, once for each ``put`` and ``probe``.
-
-        Raises:
-            StorageUnavailable: It cannot be opened.
-        """
+    async def start(self, finished: Callable[[Attempt], None]) -> None:
+        """See ``groups.Groups``."""
+        loop = asyncio.get_running_loop()
         opened: asyncio.Future[None] = loop.create_future()
         self._thread = threading.Thread(target=self._run, args=(loop, opened, finished), name="graphwire-writer")
         self._thread.daemon = True  # a disk that hangs must not keep a process from ending
@@ -50,11 +36,11 @@ class WriterThread:
         await opened
 
     def put(self, group: Group) -> None:
-        """Write a group; all or nothing of each batch. An empty one finds out whether the database takes writes."""
+        """See ``groups.Groups``."""
         self._groups.put(group)
 
     async def stop(self) -> None:
-        """Finish the group at hand and close the connection."""
+        """See ``groups.Groups``."""
         if self._thread is not None:
             self._groups.put(None)
             await asyncio.to_thread(self._thread.join, JOIN_S)
@@ -81,18 +67,22 @@ def _attempt(connection: sqlite3.Connection, group: Group) -> Attempt:
     if error is None:
         return Attempt(None, [None] * len(group))
     if is_transient(error):
-        return Attempt(error, [error] * len(group))
-    return Attempt(None, [error]) if len(group) == 1 else _one_by_one(connection, group)
+        return Attempt(explain(error), [_failure(error)] * len(group))
+    return Attempt(None, [_failure(error)]) if len(group) == 1 else _one_by_one(connection, group)
 
 
 def _one_by_one(connection: sqlite3.Connection, group: Group) -> Attempt:
-    errors: list[Exception | None] = []
+    failures: list[Failure | None] = []
     for batch in group:
         error = _try(connection, [batch])
-        errors.append(error)
+        failures.append(None if error is None else _failure(error))
         if error is not None and is_transient(error):
-            return Attempt(error, errors + [error] * (len(group) - len(errors)))
-    return Attempt(None, errors)
+            return Attempt(explain(error), failures + [_failure(error)] * (len(group) - len(failures)))
+    return Attempt(None, failures)
+
+
+def _failure(error: Exception) -> Failure:
+    return Failure(explain(error), None if is_transient(error) else error)
 
 
 def _try(connection: sqlite3.Connection, group: Group) -> Exception | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from app.storage.database import Database
+from app.storage.sqlite_database import SqliteDatabase
 from app.storage.store import SqlExecutionStore
 from graphwire.engine.plan import Plan
 from graphwire.engine.supervisor import Supervisor
@@ -70,7 +70,7 @@ async def _durable(repeats: int) -> None:
     plan = shapes.chain(100)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="graphwire-bench-")))
-        database = await stack.enter_async_context(Database(f"sqlite:///{folder}/engine.db"))
+        database = await stack.enter_async_context(SqliteDatabase(folder / "engine.db"))
         store = await stack.enter_async_context(SqlExecutionStore(database))
         supervisor = await stack.enter_async_context(Supervisor(drain_s=0))
         commits = engine_floors.ForcedCommits(database.path)

@@ -8,7 +8,7 @@ import pytest
 from app.services import interrupted
 from app.services.graphs import GraphService
 from app.services.interrupted import end_interrupted
-from app.storage.database import Database
+from app.storage.opening import open_database
 from app.storage.repositories.executions import ExecutionRepository
 from app.storage.repositories.graphs import GraphRepository
 from app.storage.store import SqlExecutionStore
@@ -39,7 +39,7 @@ async def test_what_was_interrupted_is_ended_side_by_side(tmp_path: Path, monkey
 
     monkeypatch.setattr(interrupted, "_until_stored", counting)
     clock = SystemClock()
-    async with Database(f"sqlite:///{tmp_path}/graphwire.db") as database, SqlExecutionStore(database) as store:
+    async with open_database(f"sqlite:///{tmp_path}/graphwire.db") as database, SqlExecutionStore(database) as store:
         executions = ExecutionRepository(database)
         async with Supervisor() as supervisor:
             graphs = GraphService(

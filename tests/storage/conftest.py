@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.storage.database import Database
 from app.storage.migration import migrate
+from app.storage.sqlite_database import SqliteDatabase
 from app.storage.store import SqlExecutionStore
 
 
@@ -24,12 +24,12 @@ def database_file(migrated_file: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def database(database_file: Path) -> AsyncIterator[Database]:
-    async with Database(f"sqlite:///{database_file}") as database:
+async def database(database_file: Path) -> AsyncIterator[SqliteDatabase]:
+    async with SqliteDatabase(database_file) as database:
         yield database
 
 
 @pytest.fixture
-async def store(database: Database) -> AsyncIterator[SqlExecutionStore]:
+async def store(database: SqliteDatabase) -> AsyncIterator[SqlExecutionStore]:
     async with SqlExecutionStore(database) as store:
         yield store

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from app.storage.database import Database
+from app.storage.opening import open_database
+from app.storage.sqlite_database import SqliteDatabase
 from graphwire.errors import StorageUnavailable
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -17,7 +18,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 async def refusal(url: str) -> str:
     with pytest.raises(StorageUnavailable) as caught:
-        async with Database(url):
+        async with open_database(url):
             pass
     return caught.value.detail
 
@@ -25,21 +26,21 @@ async def refusal(url: str) -> str:
 async def test_a_new_file_gets_its_folder_and_its_tables(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "graphwire.db"
 
-    async with Database(f"sqlite:///{path}") as database, database.read() as connection:
+    async with open_database(f"sqlite:///{path}") as database, database.read() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM executions"))).scalar_one() == 0
 
     assert path.is_file()
 
 
 async def test_a_database_is_opened_again_with_what_was_in_it(database_file: Path) -> None:
-    async with Database(f"sqlite:///{database_file}") as database, database.write() as connection:
+    async with open_database(f"sqlite:///{database_file}") as database, database.write() as connection:
         await connection.execute(text("INSERT INTO graphs VALUES ('orders', 'api', 1, 0, 0, NULL)"))
 
-    async with Database(f"sqlite:///{database_file}") as database, database.read() as connection:
+    async with open_database(f"sqlite:///{database_file}") as database, database.read() as connection:
         assert (await connection.execute(text("SELECT id FROM graphs"))).scalar_one() == "orders"
 
 
-async def test_every_connection_forces_its_commits_to_disk(database: Database) -> None:
+async def test_every_connection_forces_its_commits_to_disk(database: SqliteDatabase) -> None:
     plain = database.connect()
     async with database.read() as connection:
         modes = [
@@ -58,9 +59,9 @@ async def test_a_second_server_is_refused_and_told_who_is_first(database_file: P
     other_name.symlink_to(database_file)
     server = (
         "import asyncio, sys\n"
-        "from app.storage.database import Database\n"
+        "from app.storage.opening import open_database\n"
         "async def main():\n"
-        "    async with Database(sys.argv[1]):\n"
+        "    async with open_database(sys.argv[1]):\n"
         "        print('open', flush=True)\n"
         "        sys.stdin.read()\n"
         "asyncio.run(main())\n"
@@ -82,7 +83,7 @@ async def test_a_second_server_is_refused_and_told_who_is_first(database_file: P
     first.kill()
     await first.wait()
     assert all(f"in use by process {first.pid} on " in one for one in refusals)
-    async with Database(f"sqlite:///{database_file}"):
+    async with open_database(f"sqlite:///{database_file}"):
         pass  # the lock went with its process
 
 
@@ -150,7 +151,7 @@ async def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.bad_input(131)
-async def test_a_write_that_finds_the_database_locked_is_unavailable(database: Database) -> None:
+async def test_a_write_that_finds_the_database_locked_is_unavailable(database: SqliteDatabase) -> None:
     other = database.connect()
     other.execute("BEGIN IMMEDIATE")
 
@@ -163,7 +164,7 @@ async def test_a_write_that_finds_the_database_locked_is_unavailable(database: D
 
 @pytest.mark.bad_input(131)
 async def test_writes_that_wait_for_a_locked_database_are_refused_together_and_hold_up_no_read(
-    database: Database,
+    database: SqliteDatabase,
 ) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -189,12 +190,12 @@ async def test_writes_that_wait_for_a_locked_database_are_refused_together_and_h
 
 
 async def test_more_readers_than_there_are_connections_are_refused(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.storage.database.READERS", 1)
-    monkeypatch.setattr("app.storage.database.READ_WAIT_S", 0.01)
+    monkeypatch.setattr("app.storage.sqlite_database.READERS", 1)
+    monkeypatch.setattr("app.storage.sqlite_database.READ_WAIT_S", 0.01)
     path = database.path.with_name("other.db")
-    async with Database(f"sqlite:///{path}") as other, other.read():
+    async with open_database(f"sqlite:///{path}") as other, other.read():
         with pytest.raises(StorageUnavailable, match="too many readers"):
             async with other.read():
                 pass
@@ -203,9 +204,9 @@ async def test_more_readers_than_there_are_connections_are_refused(
 def test_alembic_is_not_loaded_where_there_is_nothing_to_migrate(database_file: Path) -> None:
     program = (
         "import asyncio, sys\n"
-        "from app.storage.database import Database\n"
+        "from app.storage.opening import open_database\n"
         "async def main():\n"
-        "    async with Database(sys.argv[1]):\n"
+        "    async with open_database(sys.argv[1]):\n"
         "        pass\n"
         "asyncio.run(main())\n"
         "print([name for name in sys.modules if name.split('.')[0] == 'alembic'])\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.storage.database import Database
+from app.storage.opening import open_database
 from app.storage.repositories.executions import ExecutionRepository
 from app.storage.store import SqlExecutionStore
 from graphwire.types import ExecutionId
@@ -20,7 +20,7 @@ EVENTS_A_BATCH = 20
 
 CHILD = """
 import asyncio, sys
-from app.storage.database import Database
+from app.storage.opening import open_database
 from app.storage.store import SqlExecutionStore
 from tests.storage.samples import make_batch, make_record
 
@@ -40,7 +40,7 @@ class Endless:
         raise SystemExit(reason)
 
 async def main():
-    async with Database(sys.argv[1]) as database, SqlExecutionStore(database) as store:
+    async with open_database(sys.argv[1]) as database, SqlExecutionStore(database) as store:
         for number in range(3):
             store.submit(Endless(f"{sys.argv[2]}-{number}"))
         await asyncio.Event().wait()
@@ -76,7 +76,7 @@ async def test_what_was_told_to_be_stored_survives_a_kill_and_executions_can_be_
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     connection.close()
-    async with Database(url) as database, SqlExecutionStore(database) as store:
+    async with open_database(url) as database, SqlExecutionStore(database) as store:
         unfinished = await ExecutionRepository(database).unfinished()
         assert {one.summary.id for one in unfinished} >= set(told)
         for one in unfinished:

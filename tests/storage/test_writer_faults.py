@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.storage.sqlite import connect
-from app.storage.writer import SqliteWriter
+from app.storage.writer import Writer
+from app.storage.writer_thread import WriterThread
 from tests.storage.samples import RecordingOutbox, make_batch, make_end, start_batch
 
 
@@ -66,21 +67,21 @@ def world(database_file: Path) -> World:
 
 
 @pytest.fixture
-async def writer(world: World) -> AsyncIterator[SqliteWriter]:
-    writer = SqliteWriter(world.open)
+async def writer(world: World) -> AsyncIterator[Writer]:
+    writer = Writer(WriterThread(world.open))
     await writer.start()
     yield writer
     await writer.stop(timeout_s=5)
 
 
-async def begin(writer: SqliteWriter, id: str = "execution-1") -> RecordingOutbox:
+async def begin(writer: Writer, id: str = "execution-1") -> RecordingOutbox:
     outbox = RecordingOutbox(start_batch(id))
     writer.submit(outbox)
     await outbox.wait_stored(1)
     return outbox
 
 
-async def refuse(writer: SqliteWriter, id: str) -> RecordingOutbox:
+async def refuse(writer: Writer, id: str) -> RecordingOutbox:
     outbox = RecordingOutbox(make_batch([1], id=id, start=start_batch(id).start, padding=LARGE))
     writer.submit(outbox)
     await outbox.wait_refused()
@@ -88,7 +89,7 @@ async def refuse(writer: SqliteWriter, id: str) -> RecordingOutbox:
 
 
 @pytest.mark.parametrize(("fault", "reason"), FAULTS)
-async def test_a_start_is_refused_with_the_reason(world: World, writer: SqliteWriter, fault: str, reason: str) -> None:
+async def test_a_start_is_refused_with_the_reason(world: World, writer: Writer, fault: str, reason: str) -> None:
     with world.broken(fault):
         outbox = await refuse(writer, "execution-1")
 
@@ -101,7 +102,7 @@ async def test_a_start_is_refused_with_the_reason(world: World, writer: SqliteWr
 
 @pytest.mark.parametrize(("fault", "reason"), FAULTS)
 async def test_a_running_execution_waits_and_goes_on_by_itself(
-    world: World, writer: SqliteWriter, fault: str, reason: str
+    world: World, writer: Writer, fault: str, reason: str
 ) -> None:
     outbox = await begin(writer)
     with world.broken(fault):
@@ -119,7 +120,7 @@ async def test_a_running_execution_waits_and_goes_on_by_itself(
 
 @pytest.mark.parametrize(("fault", "reason"), FAULTS)
 async def test_while_nothing_can_be_stored_starts_are_refused_without_a_new_attempt(
-    world: World, writer: SqliteWriter, fault: str, reason: str
+    world: World, writer: Writer, fault: str, reason: str
 ) -> None:
     with world.broken(fault):
         await refuse(writer, "execution-1")
@@ -130,7 +131,7 @@ async def test_while_nothing_can_be_stored_starts_are_refused_without_a_new_atte
 
 @pytest.mark.parametrize(("fault", "reason"), FAULTS)
 async def test_starts_are_taken_again_although_nothing_waited(
-    world: World, writer: SqliteWriter, fault: str, reason: str
+    world: World, writer: Writer, fault: str, reason: str
 ) -> None:
     with world.broken(fault):
         await refuse(writer, "execution-1")
@@ -144,9 +145,7 @@ async def test_starts_are_taken_again_although_nothing_waited(
     assert writer.unavailable is None
 
 
-async def test_a_batch_that_can_never_be_stored_holds_up_only_its_own_execution(
-    world: World, writer: SqliteWriter
-) -> None:
+async def test_a_batch_that_can_never_be_stored_holds_up_only_its_own_execution(world: World, writer: Writer) -> None:
     healthy = await begin(writer, "healthy")
     broken = RecordingOutbox(make_batch([2], id="never-started"))
     doubled = RecordingOutbox(start_batch("healthy"))
@@ -165,7 +164,7 @@ async def test_a_batch_that_can_never_be_stored_holds_up_only_its_own_execution(
     await broken.wait_stored(1)
 
 
-async def test_an_execution_that_ended_cannot_end_again(world: World, writer: SqliteWriter) -> None:
+async def test_an_execution_that_ended_cannot_end_again(world: World, writer: Writer) -> None:
     outbox = await begin(writer)
     outbox.add(make_batch([2], end=make_end(2)))
     writer.submit(outbox)
@@ -178,7 +177,7 @@ async def test_an_execution_that_ended_cannot_end_again(world: World, writer: Sq
     assert world.stored() == [(1, 1), (2, 2)]
 
 
-async def test_an_outbox_that_raises_does_not_end_the_writer(writer: SqliteWriter) -> None:
+async def test_an_outbox_that_raises_does_not_end_the_writer(writer: Writer) -> None:
     class Broken(RecordingOutbox):
         def take(self, max_bytes: int) -> None:
             raise RuntimeError("broken")
@@ -189,7 +188,7 @@ async def test_an_outbox_that_raises_does_not_end_the_writer(writer: SqliteWrite
 
 
 async def test_stopping_stores_what_is_left(world: World) -> None:
-    writer = SqliteWriter(world.open)
+    writer = Writer(WriterThread(world.open))
     await writer.start()
     outbox = RecordingOutbox(start_batch(), *(make_batch([seq]) for seq in range(2, 20)))
 
@@ -202,7 +201,7 @@ async def test_stopping_stores_what_is_left(world: World) -> None:
 
 @pytest.mark.bad_input(131)
 async def test_stopping_gives_up_on_a_database_that_stays_locked(world: World) -> None:
-    writer = SqliteWriter(world.open)
+    writer = Writer(WriterThread(world.open))
     await writer.start()
     outbox = await begin(writer)
 
@@ -216,7 +215,7 @@ async def test_stopping_gives_up_on_a_database_that_stays_locked(world: World) -
 
 
 async def test_what_gathers_while_a_group_is_written_is_stored_in_one_transaction(world: World) -> None:
-    writer = SqliteWriter(world.open)
+    writer = Writer(WriterThread(world.open))
     await writer.start()
     outboxes = [RecordingOutbox(start_batch(f"execution-{number}")) for number in range(30)]
     statements: list[str] = []

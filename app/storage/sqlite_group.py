@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from app.storage.chunks import ChunkRow, encode_chunks
+from app.storage.groups import GroupRejected
 from app.storage.moments import microseconds
 from graphwire.engine.ports import Batch, Claim, ExecutionEnd, ExecutionRecord
 from graphwire.types import ExecutionId
@@ -46,10 +47,6 @@ _INSERT_CLAIMS_ON = (
 )
 _UNKNOWN = "an execution that is unknown or has ended cannot end"
 _TAKEN = "the key of a start is taken"
-
-
-class GroupRejected(Exception):
-    """A batch contradicts what is stored, so that no repetition helps."""
 
 
 class _Statement(NamedTuple):
