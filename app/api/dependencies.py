@@ -9,7 +9,6 @@ from starlette.requests import HTTPConnection
 from app.services.executions import ExecutionService
 from app.services.graphs import GraphService
 from app.services.streams import StreamService
-from graphwire.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +45,7 @@ async def get_bounds(connection: HTTPConnection) -> Bounds:
     return bounds
 
 
-async def get_clock(connection: HTTPConnection) -> Clock:
-    """Return the clock."""
-    clock: Clock = connection.state.clock
-    return clock
-
-
 Executions = Annotated[ExecutionService, Depends(get_executions)]
 Graphs = Annotated[GraphService, Depends(get_graphs)]
 Streams = Annotated[StreamService, Depends(get_streams)]
 BoundsDep = Annotated[Bounds, Depends(get_bounds)]
-ClockDep = Annotated[Clock, Depends(get_clock)]

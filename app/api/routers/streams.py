@@ -3,19 +3,22 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api import problems
 from app.api.bodies import read_model
-from app.api.dependencies import BoundsDep, ClockDep, Executions, Streams
-from app.api.negotiation import JSON, NDJSON, SSE, accepts
+from app.api.dependencies import Bounds
+from app.api.direct import DirectRoute
+from app.api.negotiation import JSON, NDJSON, SSE, accepted, choose
 from app.api.routers.executions import START_REFUSALS, refuse_repeated_start
 from app.api.schemas import answers
 from app.api.schemas.bodies import START_EXAMPLE, described
 from app.api.schemas.start import StartRequest
+from app.services.executions import ExecutionService
 from app.services.readers import EventReader
+from app.services.streams import StreamService
 from app.transports.cursor import parse_cursor
 from app.transports.framing import stream
 from app.transports.ndjson import NdjsonForm, NdjsonResponse
@@ -26,7 +29,7 @@ from graphwire.errors import ShuttingDown
 from graphwire.events.filters import parse_filter
 from graphwire.types import ExecutionId, GraphId
 
-router = APIRouter(tags=["streams"])
+router = APIRouter(tags=["streams"], route_class=DirectRoute)
 
 MAX_PAGE = 1_000
 MAX_WAIT_S = 30.0
@@ -49,16 +52,10 @@ _STREAMED: dict[int | str, dict[str, Any]] = {
     "/graphs/{graph_id}/execute/stream",
     openapi_extra=described(StartRequest, example=START_EXAMPLE),
     responses={**_STREAMED, **problems.responses(*START_REFUSALS)},
-    dependencies=[Depends(refuse_repeated_start)],
 )
 async def execute_graph_and_stream(
     graph_id: str,
     request: Request,
-    media_type: Annotated[str, Depends(accepts(SSE, NDJSON))],
-    bounds: BoundsDep,
-    clock: ClockDep,
-    executions: Executions,
-    streams: Streams,
     types: Types = None,
     nodes: Nodes = None,
     heartbeat: Heartbeat = None,
@@ -68,16 +65,24 @@ async def execute_graph_and_stream(
 
     `Location` comes before the first byte: a client that loses the stream resumes at `Location` + `/events`.
     """
+    await refuse_repeated_start(request)
+    media_type = choose(accepted(request), (SSE, NDJSON))
+    state = request.state
+    executions: ExecutionService = state.executions
+    streams: StreamService = state.streams
+    bounds: Bounds = state.bounds
     body = await read_model(request, StartRequest, max_bytes=bounds.max_body_bytes, max_depth=bounds.max_json_depth)
     wishes = body.wishes()
-    known = await executions.node_ids(GraphId(graph_id), wishes.version)
-    wanted = parse_filter(types or (), nodes or (), known_nodes=known)
+    wanted = None
+    if types or nodes:
+        known = await executions.node_ids(GraphId(graph_id), wishes.version)
+        wanted = parse_filter(types or (), nodes or (), known_nodes=known)
     runner = await executions.start(GraphId(graph_id), wishes)
     reader = streams.open(runner.id, runner.hub, after=None, filter=wanted)
     return _streamed(
+        request,
         reader,
         media_type,
-        clock,
         heartbeat_s=heartbeat or bounds.heartbeat_s,
         as_notice=heartbeat_event or wanted is not None,
         headers={"Location": answers.address(runner.id)},
@@ -95,11 +100,6 @@ async def execute_graph_and_stream(
 async def get_events(
     execution_id: str,
     request: Request,
-    media_type: Annotated[str, Depends(accepts(SSE, NDJSON, JSON))],
-    bounds: BoundsDep,
-    clock: ClockDep,
-    executions: Executions,
-    streams: Streams,
     after: Annotated[str | None, Query(description="Number of the last event that the reader has.")] = None,
     types: Types = None,
     nodes: Nodes = None,
@@ -112,6 +112,10 @@ async def get_events(
 
     `Last-Event-ID` names the place, else `after`, else it is the start. Resuming is the same request as starting.
     """
+    media_type = choose(accepted(request), (SSE, NDJSON, JSON))
+    state = request.state
+    executions: ExecutionService = state.executions
+    streams: StreamService = state.streams
     place = parse_cursor(request.headers.get("last-event-id"), after)
     followed = await executions.follow(ExecutionId(execution_id))
     wanted = parse_filter(types or (), nodes or (), known_nodes=followed.node_ids)
@@ -124,24 +128,26 @@ async def get_events(
     if place is not None and followed.hub.closed and place >= followed.hub.visible:
         reader.close()
         return Response(status_code=204)
+    bounds: Bounds = state.bounds
     return _streamed(
+        request,
         reader,
         media_type,
-        clock,
         heartbeat_s=heartbeat or bounds.heartbeat_s,
         as_notice=heartbeat_event or wanted is not None,
     )
 
 
 def _streamed(
+    request: Request,
     reader: EventReader,
     media_type: str,
-    clock: Clock,
     *,
     heartbeat_s: float,
     as_notice: bool,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
+    clock: Clock = request.state.clock
     if media_type == NDJSON:
         lines = stream(reader, NdjsonForm(), heartbeat_s=heartbeat_s, clock=clock)
         return NdjsonResponse(lines, closed=reader.close, headers=headers)
