@@ -18,16 +18,19 @@ _END = End()
 
 
 class _Place(Subscription):
-    """A subscription that can be told to end: with a notice, between two events."""
+    """A subscription that can be told to end: with a notice, between two events, or because its reader left."""
 
-    __slots__ = ("farewell", "is_over")
+    __slots__ = ("farewell", "has_left", "is_over")
 
     def __init__(self, hub: Hub, after: int, filter: Filter | None) -> None:
         super().__init__(hub, after, filter)
         self.farewell: StreamClosed | None = None
         self.is_over = False
+        self.has_left = False
 
     def poll(self, limit: int = READ_EVENTS, max_bytes: int = READ_BYTES) -> Item | None:
+        if self.has_left:
+            return _END
         farewell, self.farewell = self.farewell, None
         if farewell is not None:
             self.is_over = True
@@ -96,6 +99,11 @@ class EventReader:
     def dismiss(self, farewell: StreamClosed) -> None:
         """End the stream with this notice, between two events."""
         self._place.farewell = farewell
+        self._feed.wake()
+
+    def leave(self) -> None:
+        """Let the stream end at once and without a word: there is nobody to send it to."""
+        self._place.has_left = True
         self._feed.wake()
 
     def close(self) -> None:

@@ -1,11 +1,13 @@
 """Newline-delimited JSON: an event or a notice a line."""
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from app.services.readers import EventReader
 from app.transports.framing import joined
+from app.transports.sending import attended, send_writes
 from graphwire.events.hub import Published
 
 MEDIA_TYPE = "application/x-ndjson"
@@ -31,23 +33,24 @@ class NdjsonResponse(StreamingResponse):
     """A stream of lines.
 
     Args:
-        closed: Called once, whatever ended the stream.
+        writes: End when their reader is told that its client has left.
+        reader: Is closed, whatever ended the stream.
     """
 
     def __init__(
-        self,
-        writes: AsyncGenerator[bytes, None],
-        *,
-        closed: Callable[[], None],
-        headers: Mapping[str, str] | None = None,
+        self, writes: AsyncGenerator[bytes, None], reader: EventReader, *, headers: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(writes, headers={**_HEADERS, **(headers or {})}, media_type=MEDIA_TYPE)
         self._writes = writes
-        self._closed = closed
+        self._reader = reader
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await self._writes.aclose()  # a cancelled send leaves it where it was
-            self._closed()
+        await attended(self.stream_response(send), self._until_left(receive), self._reader)
+
+    async def stream_response(self, send: Send) -> None:
+        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        await send_writes(start, self._writes, send)
+
+    async def _until_left(self, receive: Receive) -> None:
+        await self.listen_for_disconnect(receive)
+        self._reader.leave()

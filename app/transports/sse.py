@@ -1,14 +1,14 @@
 """Server-Sent Events (HTML Standard, "Server-sent events")."""
 
-import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Mapping
 
 from sse_starlette.sse import EventSourceResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from app.services.readers import EventReader
 from app.transports.framing import joined
+from app.transports.sending import attended, send_writes
 from graphwire.events.hub import Published
 
 MEDIA_TYPE = "text/event-stream"
@@ -68,35 +68,28 @@ class SseResponse(EventSourceResponse):
     """An event stream made of finished bytes. Heartbeats and the end at shutdown are in them already.
 
     Args:
-        closed: Called once, whatever ended the stream.
+        writes: End when their reader is told that its client has left.
+        reader: Is closed, whatever ended the stream.
     """
 
     def __init__(
-        self,
-        writes: AsyncGenerator[bytes, None],
-        *,
-        closed: Callable[[], None],
-        headers: Mapping[str, str] | None = None,
+        self, writes: AsyncGenerator[bytes, None], reader: EventReader, *, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(writes, headers={**_HEADERS, **(headers or {})}, ping=0)
+        super().__init__(
+            writes, headers={**_HEADERS, **(headers or {})}, ping=0, client_close_handler_callable=self._client_left
+        )
         self._writes = writes
-        self._closed = closed
+        self._reader = reader
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # One task beside this one, where the library has a group of three: they cost more than the events of a chain.
+        await attended(self._stream_response(send), self._listen_for_disconnect(receive), self._reader)
 
     async def _stream_response(self, send: Send) -> None:
         # Without the library's time limit on each write: the connection itself cuts clients that do not read.
-        async with aclosing(self._writes) as writes:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            async for write in writes:
-                await send({"type": "http.response.body", "body": write, "more_body": True})
+        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        await send_writes(start, self._writes, send)
         self.active = False
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _listen_for_exit_signal_with_grace(self) -> None:
-        # The library would poll for a signal twice a second and then cut the stream inside a frame.
-        await asyncio.Event().wait()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._closed()
+    async def _client_left(self, message: Message) -> None:
+        self._reader.leave()

@@ -150,6 +150,6 @@ def _streamed(
     clock: Clock = request.state.clock
     if media_type == NDJSON:
         lines = stream(reader, NdjsonForm(), heartbeat_s=heartbeat_s, clock=clock)
-        return NdjsonResponse(lines, closed=reader.close, headers=headers)
+        return NdjsonResponse(lines, reader, headers=headers)
     blocks = stream(reader, SseForm(comments=not as_notice), heartbeat_s=heartbeat_s, clock=clock)
-    return SseResponse(blocks, closed=reader.close, headers=headers)
+    return SseResponse(blocks, reader, headers=headers)
