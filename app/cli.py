@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from uvicorn.config import UvicornDeprecationWarning
 
 from app.main import create_app
-from app.settings import Settings, unknown_variables
+from app.observability.logs import logging_to
+from app.settings import Settings, secrets_of, unknown_variables
 from app.transports.server import StreamServer, protocol
 
 EXAMPLE_GRAPH = "code_census"
@@ -36,7 +37,6 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on (GRAPHWIRE_PORT); 0 takes any free one.")] = None,
 ) -> None:
     """Serve the API until SIGINT or SIGTERM; a second signal ends it at once."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(_shortened)
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
@@ -49,9 +49,10 @@ def serve(
         raise typer.Exit(2) from None
     for sentence in unknown_variables(os.environ):
         typer.echo(f"warning: {sentence}", err=True)
-    server = make_server(settings, ready=announce)
-    _tune()
-    server.run()
+    with logging_to(format=settings.log_format, level=settings.log_level, secrets=secrets_of(settings)):
+        server = make_server(settings, ready=announce)
+        _tune()
+        server.run()
 
 
 def _tune() -> None:
@@ -74,6 +75,7 @@ def make_server(settings: Settings, *, ready: Callable[[str, int], None]) -> Str
         http=protocol(settings.write_timeout_s),
         ws="websockets",
         loop="uvloop" if sys.platform != "win32" else "auto",
+        log_config=None,
         log_level="warning",
         access_log=False,
         proxy_headers=False,

@@ -15,6 +15,7 @@ from app.api.middleware import BodyLimit, RequestId
 from app.api.routers import executions, graphs, health, service, streams
 from app.api.schemas import answers, bodies
 from app.api.schemas.start import CancelRequest, StartRequest
+from app.observability.access_log import AccessLog
 from app.services.executions import ExecutionService
 from app.services.folders import adopt_folders
 from app.services.graphs import GraphService
@@ -63,6 +64,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.drain = _nothing
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    if settings.access_log:
+        app.add_middleware(AccessLog)
     app.add_middleware(RequestId)
     # Looked through in this order at each request.
     routers = (streams.router, executions.router, graphs.router, graphs.drawings, service.router, health.router)

@@ -3,7 +3,8 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
 from pydantic import BeforeValidator, Field, SecretStr
@@ -34,6 +35,14 @@ class Settings(BaseSettings):
     graphs: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = Field(
         default=(), description="Folders with graphs, separated by commas. Their Python code is trusted."
     )
+
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="`text` is for people, `json` is an object a line."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What is less severe is not logged."
+    )
+    access_log: bool = Field(default=False, description="Whether each request is logged when its answer ends.")
 
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024, description="Largest request body.")
     max_definition_bytes: int = Field(default=5 * 1024 * 1024, ge=1024, description="Largest definition of a graph.")
@@ -66,6 +75,16 @@ def database_url(settings: Settings) -> str:
         return settings.database_url.get_secret_value()
     folder = user_data_path("graphwire", appauthor=False, ensure_exists=True)
     return f"sqlite:///{folder / 'graphwire.db'}"
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Return what must never be shown, in a log line say. Of the database's address that is its password."""
+    secrets = [value for value in dict(settings).values() if isinstance(value, SecretStr)]
+    texts = [secret.get_secret_value() for secret in secrets if secret is not settings.database_url]
+    if settings.database_url is not None:
+        password = urlsplit(settings.database_url.get_secret_value()).password
+        texts += [password] if password else []
+    return texts
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:

@@ -3,6 +3,7 @@
 import logging
 import secrets
 
+import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,6 +26,8 @@ class RequestId:
             return
         request_id = secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
+        # For the log lines of this request, and of what it starts: each request has a task and so a context of its own.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
         header = (b"x-request-id", request_id.encode())
         started = False
 
@@ -38,9 +41,9 @@ class RequestId:
         try:
             await self._app(scope, receive, named)
         except ClientDisconnect:
-            log.info("request %s: the client left before it had sent everything (499)", request_id)
+            log.info("the client left before it had sent everything (499)")
         except Exception:  # border: the top of a request
-            log.exception("request %s failed", request_id)
+            log.exception("the request failed")
             if started:
                 raise  # the server cuts the connection: half an answer must not look whole
             await problems.render(GraphwireError(problems.UNEXPECTED), request_id)(scope, receive, named)

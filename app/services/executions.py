@@ -336,7 +336,7 @@ async def _cancel_quietly(runner: Runner) -> None:
     try:
         await runner.cancel(ABANDONED)
     except GraphwireError as error:
-        log.info("execution %s, whose last reader left, was not cancelled: %s", runner.id, error)
+        log.info("the last reader left; not cancelled: %s", error, extra={"execution_id": runner.id})
 
 
 def _view(summary: ExecutionSummary, *, errors: bytes = b"[]", progress: Progress | None = None) -> ExecutionView:

@@ -113,7 +113,7 @@ async def _end_or_give_up(
     except StorageUnavailable:
         raise
     except Exception as error:  # border: no history may keep the service from its start
-        log.error("the history of execution %s cannot be read", execution_id, exc_info=error)
+        log.error("the history cannot be read", exc_info=error, extra={"execution_id": execution_id})
         reason = error.detail if isinstance(error, HistoryDamaged) else UNREADABLE
         await executions.end_damaged(execution_id, reason, last_seq=unfinished.last_seq, now=_now(clock))
 
@@ -230,7 +230,7 @@ async def _state(unfinished: UnfinishedExecution, store: ExecutionStore, graphs:
     except (GraphwireError, ValueError, LookupError) as error:
         if isinstance(error, HistoryDamaged | StorageUnavailable):
             raise
-        log.warning("the state of execution %s cannot be made again: %s", execution.id, error)
+        log.warning("the state cannot be made again: %s", error, extra={"execution_id": execution.id})
         return b"{}"
 
 

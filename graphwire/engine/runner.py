@@ -318,7 +318,7 @@ class Runner:
     def warn(self, attempt: Attempt, problem: str, message: str, facts: Mapping[str, Any]) -> None:
         """Publish a warning about a node. Those about time would make two runs differ: they are logged then."""
         if self._is_in_order or attempt.phase is Phase.CLOSED:
-            _LOG.warning("execution %s: %s", self.id, message)
+            _LOG.warning("%s", message, extra={"execution_id": self.id})
         else:
             self._report.diagnostic(attempt, problem, "warning", message, facts)
 
@@ -331,7 +331,7 @@ class Runner:
 
     def broke(self, error: Exception) -> None:
         """See ``lanes.Surroundings``: what was accepted reaches an end all the same."""
-        _LOG.error("execution %s broke the engine", self.id, exc_info=error)
+        _LOG.error("the engine broke", exc_info=error, extra={"execution_id": self.id})
         self.execution.abandon()
 
     def _tell_progress(self, progress: Progress) -> None:

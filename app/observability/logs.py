@@ -1,0 +1,201 @@
+"""Log lines for people or for programs, written by a thread of their own so that nothing ever waits for them."""
+
+import logging
+import queue
+import sys
+import threading
+from collections.abc import Iterable, Iterator, MutableMapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from logging.handlers import QueueHandler
+from typing import Any, Literal, TextIO, TypeAlias
+
+import structlog
+from structlog.typing import Processor
+
+LogFormat: TypeAlias = Literal["text", "json"]
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+_Waiting: TypeAlias = "queue.Queue[logging.LogRecord | None]"
+
+MAX_WAITING = 10_000
+STOP_S = 1.0
+MASK = "***"
+_SECRET_KEYS = ("authorization", "api_key", "password", "secret", "token")
+
+
+@contextmanager
+def logging_to(
+    stream: TextIO | None = None,
+    *,
+    format: LogFormat = "text",
+    level: LogLevel = "info",
+    secrets: Iterable[str] = (),
+) -> Iterator[None]:
+    """Write what is logged anywhere in this process to a stream, standard error by default, until the block ends.
+
+    Logging never waits and never raises: lines that the stream does not take in time, or at all, are counted, and
+    the next line that gets out is preceded by one that says how many were dropped.
+
+    Args:
+        stream: Where to.
+        format: ``text`` is for people, coloured on a terminal; ``json`` is an object a line with ``ts``, ``level``,
+            ``logger``, ``event`` and whatever else is known (``request_id``, ``execution_id`` …).
+        level: What is less severe is not written.
+        secrets: Replaced by ``***`` wherever they occur in a line.
+    """
+    target = sys.stderr if stream is None else stream
+    waiting: _Waiting = queue.Queue(MAX_WAITING)
+    entry = _Entry(waiting)
+    writer = _Writer(target, entry)
+    writer.setFormatter(_formatter(format, is_terminal=target.isatty(), secrets=tuple(filter(None, secrets))))
+    thread = threading.Thread(target=writer.write_all, args=(waiting,), name="log", daemon=True)
+    root = logging.getLogger()
+    before = root.level, root.handlers[:], logging.raiseExceptions
+    logging.raiseExceptions = False
+    root.handlers = [entry]
+    root.setLevel(level.upper())
+    thread.start()
+    try:
+        yield
+    finally:
+        root.level, root.handlers, logging.raiseExceptions = before
+        with suppress(queue.Full):  # a stream that hangs does not hold up the end
+            waiting.put(None, timeout=STOP_S)
+            thread.join(STOP_S)
+
+
+class _Entry(QueueHandler):
+    """Hands a record to the thread, with what the place knows that it was logged at."""
+
+    def __init__(self, waiting: _Waiting) -> None:
+        super().__init__(waiting)
+        self.dropped = 0
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        record.context = structlog.contextvars.get_contextvars()
+        # As late as that the arguments could have changed, and what fails in them must fail here.
+        record.msg, record.args = _text(record), ()
+        return record
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        try:
+            self.queue.put_nowait(record)
+        except queue.Full:
+            self.dropped += 1
+
+
+class _Writer(logging.StreamHandler[TextIO]):
+    def __init__(self, stream: TextIO, entry: _Entry) -> None:
+        super().__init__(stream)
+        self._entry = entry
+
+    def write_all(self, waiting: _Waiting) -> None:
+        """Write what comes, until None does."""
+        while (record := waiting.get()) is not None:
+            self.handle(record)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        dropped = self._entry.dropped
+        try:
+            if dropped:
+                self._write(_note(f"{dropped:,} log lines were dropped"))
+                self._entry.dropped -= dropped
+            self._write(record)
+        except Exception:  # border: a stream that is closed or full ends nothing
+            self._entry.dropped += 1
+
+    def _write(self, record: logging.LogRecord) -> None:
+        self.stream.write(self.format(record) + "\n")
+        self.stream.flush()
+
+
+def _text(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception as error:  # border: an argument that cannot be shown
+        return f"{record.msg} (its arguments cannot be shown: {type(error).__name__})"
+
+
+def _note(text: str) -> logging.LogRecord:
+    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (), None)
+
+
+def _formatter(format: LogFormat, *, is_terminal: bool, secrets: tuple[str, ...]) -> logging.Formatter:
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        _with_context,
+        _masked,
+        _stamped,
+    ]
+    last: list[Processor]
+    if format == "json":
+        last = [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
+        ]
+    else:
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=is_terminal,
+            timestamp_key="ts",
+            pad_event_to=0,
+            pad_level=False,
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+        last = [_printable, renderer]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+    )
+    return _Masking(formatter, secrets) if secrets else formatter
+
+
+class _Masking(logging.Formatter):
+    """Takes secrets out of what another formatter made, wherever they stood."""
+
+    def __init__(self, formatter: logging.Formatter, secrets: tuple[str, ...]) -> None:
+        super().__init__()
+        self._formatter = formatter
+        self._secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = self._formatter.format(record)
+        for secret in self._secrets:
+            line = line.replace(secret, MASK)
+        return line
+
+
+def _with_context(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event.pop("context", None)
+    event.update(getattr(event.get("_record"), "context", {}))
+    return event
+
+
+def _masked(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key in event:
+        if any(part in key.lower() for part in _SECRET_KEYS):
+            event[key] = MASK
+    return event
+
+
+def _stamped(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Say when it was logged, which is not when it is written."""
+    moment = datetime.fromtimestamp(event["_record"].created, UTC)
+    event["ts"] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return event
+
+
+def _printable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Let no text that came from outside begin a line of its own, or speak to the terminal."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = _escaped(value)
+    return event
+
+
+def _escaped(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
