@@ -58,6 +58,18 @@ class MalformedInput(InvalidInput):
     code, title = "malformed_json", "Malformed JSON"
 
 
+class MalformedYaml(MalformedInput):
+    """A text is no YAML, or holds what no JSON value can stand for: a key that is no text, a second document."""
+
+    code, title = "malformed_yaml", "Malformed YAML"
+
+
+class YamlTag(MalformedInput):
+    """A YAML text holds a tag beyond the core schema of YAML 1.2. Nothing was made of it."""
+
+    code, title = "yaml_tag", "Tag not allowed"
+
+
 class DuplicateKey(MalformedInput):
     """An object names a key twice (RFC 8259 §4 leaves the meaning open)."""
 
@@ -68,6 +80,12 @@ class InvalidText(MalformedInput):
     """A text holds a lone surrogate, which no UTF-8 can carry."""
 
     code, title = "invalid_text", "Invalid text"
+
+
+class YamlAliasLimit(InvalidInput):
+    """A YAML text makes more than ``limit`` values through aliases, names a value inside itself, or merges keys."""
+
+    code, title = "yaml_alias_limit", "Alias not allowed"
 
 
 class TooDeep(InvalidInput):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from graphwire.errors import DuplicateKey, InvalidInput, InvalidText, MalformedInput, Problem, TooDeep
 from graphwire.json_text import pointer, read_json
+from tests.json_values import values
 
 
 def refused(data: bytes, error: type[InvalidInput] = MalformedInput) -> Problem:
@@ -21,13 +22,6 @@ def refused(data: bytes, error: type[InvalidInput] = MalformedInput) -> Problem:
         read_json(data)
     assert type(caught.value) is error
     return caught.value.problems[0]
-
-
-scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
-texts = st.text(st.characters(exclude_categories=["Cs"]))
-values = st.recursive(
-    scalars | texts, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4)
-)
 
 
 @given(value=values, escaped=st.booleans())
