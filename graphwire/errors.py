@@ -43,13 +43,18 @@ class Problem:
 
 
 class InvalidInput(GraphwireError):
-    """An input could be read, but is wrong. Carries every problem at once."""
+    """An input could be read, but is wrong. Carries every problem at once.
+
+    Attributes:
+        left_out: How many more problems there are than ``problems`` holds: of a flood only some are described.
+    """
 
     code, title = "invalid_request", "Invalid request"
 
-    def __init__(self, detail: str, problems: Sequence[Problem] = (), **facts: object) -> None:
+    def __init__(self, detail: str, problems: Sequence[Problem] = (), *, left_out: int = 0, **facts: object) -> None:
         super().__init__(detail, **facts)
         self.problems: tuple[Problem, ...] = tuple(problems)
+        self.left_out = left_out
 
 
 class MalformedInput(InvalidInput):
@@ -95,7 +100,7 @@ class TooDeep(InvalidInput):
 
 
 class GraphInvalid(InvalidInput):
-    """A definition has problems, all of them in ``problems``."""
+    """A definition has problems."""
 
     code, title = "graph_invalid", "Invalid graph"
 

@@ -3,8 +3,9 @@
 import json
 import re
 from array import array
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from itertools import accumulate, islice
+from itertools import accumulate
 from math import isinf
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ MAX_DEPTH: Final = 100
 MAX_WHOLE: Final = 2**63
 
 _POINTER_PART_LIMIT: Final = 300
-_FAULTS_LIMIT: Final = 1_000  # nobody is shown more, and each takes time
+_FAULTS_LIMIT: Final = 1_000  # so many are described, the others counted: each takes time
 _BOM: Final = b"\xef\xbb\xbf"
 _TOKEN: Final = re.compile(
     r'"(?:[^"\\]++|\\.)*+"?|-?(?:Infinity|[0-9]++(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+)|NaN', re.DOTALL
@@ -106,10 +107,15 @@ def _check_depth(data: bytes, max_depth: int) -> None:
 
 
 class _Doubled(dict[str, Any]):
-    """An object that named a key twice."""
+    """An object that named a key twice.
 
-    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        super().__init__(pairs)
+    Attributes:
+        key: The first of them; None where there are so many such objects that nobody looked.
+    """
+
+    key: str | None = None
+
+    def find_key(self, pairs: list[tuple[str, Any]]) -> None:
         seen: set[str] = set()
         self.key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # add returns None
 
@@ -144,7 +150,10 @@ class _Reading:
         if len(made) == len(pairs):
             return made
         self._faults += 1
-        return _Doubled(pairs) if self._faults <= _FAULTS_LIMIT else made
+        doubled = _Doubled(made)
+        if self._faults <= _FAULTS_LIMIT:
+            doubled.find_key(pairs)
+        return doubled
 
     def _whole(self, digits: str) -> Any:
         # 20 characters hold every number up to 2^63 with its sign; int() of more is quadratic in their count.
@@ -164,33 +173,39 @@ class _Reading:
 
 
 def _checked(value: Any) -> Any:
-    doubled: list[Problem] = []
-    surrogates: list[Problem] = []
-    beyond: list[Problem] = []
-    for place, found in islice(_faults(value), _FAULTS_LIMIT):
+    problems: defaultdict[type, list[Problem]] = defaultdict(list)
+    counts: Counter[type] = Counter()
+    for place, found in _faults(value):
+        kind = type(found)
+        counts[kind] += 1
+        if counts[kind] > _FAULTS_LIMIT:
+            continue
         match found:
             case _Doubled():
-                doubled.append(Problem(place + pointer(found.key), "duplicate_key", "the key is there twice"))
+                where = place if found.key is None else (*place, found.key)
+                problem = Problem(pointer(*where), "duplicate_key", "the key is there twice")
             case _Beyond():
-                beyond.append(Problem(place, "invalid_request", "the whole number lies beyond ±2^63"))
+                problem = Problem(pointer(*place), "invalid_request", "the whole number lies beyond ±2^63")
             case _:
-                surrogates.append(Problem(place, "invalid_text", "holds a lone surrogate"))
-    if surrogates:
-        raise InvalidText("a text holds a lone surrogate, which is no character", surrogates)
-    if doubled:
-        raise DuplicateKey("an object names a key twice", doubled)
-    if beyond:
-        raise InvalidInput("whole numbers are limited to ±2^63", beyond)
+                problem = Problem(pointer(*place), "invalid_text", "holds a lone surrogate")
+        problems[kind].append(problem)
+    for kind, error, detail in (
+        (str, InvalidText, "a text holds a lone surrogate, which is no character"),
+        (_Doubled, DuplicateKey, "an object names a key twice"),
+        (_Beyond, InvalidInput, "whole numbers are limited to ±2^63"),
+    ):
+        if counts[kind]:
+            raise error(detail, problems[kind], left_out=counts[kind] - len(problems[kind]))
     return value
 
 
-def _faults(value: Any) -> Iterator[tuple[str, Any]]:
-    """Give every fault with its pointer, in document order. Pointers are made for faults alone: that takes time."""
+def _faults(value: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Give every fault with its place, in document order."""
     levels: list[Iterator[tuple[str | int | None, Any]]] = [iter([(None, value)])]
     keys: list[str | int | None] = []
 
-    def place(key: str | int | None) -> str:
-        return pointer(*(part for part in (*keys, key) if part is not None))
+    def place(key: str | int | None) -> tuple[str | int, ...]:
+        return tuple(part for part in (*keys, key) if part is not None)
 
     while levels:
         for key, item in levels[-1]:

@@ -27,7 +27,7 @@ from graphwire.events.hub import Behind, Hub, Page
 from graphwire.events.hub import End as Ended
 from graphwire.events.types import EventData, Failure
 from graphwire.graphs.builder import Graph
-from graphwire.graphs.validation import check
+from graphwire.graphs.validation import check_value
 from graphwire.ids import new_execution_id
 from graphwire.nodes import builtin_registry
 from graphwire.types import GraphId, Ordering, Outcome, TerminalStatus
@@ -60,8 +60,8 @@ def prepare(graph: Graph) -> Plan:
         GraphInvalid: With every problem of the definition.
     """
     registry = builtin_registry()
-    check(graph.definition, registry, code=graph.code)
-    return compile_plan(graph.definition, registry, graph.code)
+    definition, _ = check_value(graph.value, registry, code=graph.code)
+    return compile_plan(definition, registry, graph.code)
 
 
 async def run(

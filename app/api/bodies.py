@@ -81,7 +81,7 @@ async def read_model(request: Request, model: type[Model], *, max_bytes: int, ma
     try:
         return parse_model(model, await _read_json(data, max_depth))
     except GraphInvalid as error:
-        raise InvalidInput(error.detail, error.problems) from None
+        raise InvalidInput(error.detail, error.problems, left_out=error.left_out) from None
 
 
 async def _read_json(data: bytes, max_depth: int) -> Any:

@@ -124,8 +124,9 @@ def body_of(error: GraphwireError, request_id: str, status: int) -> dict[str, An
     body.update({name: value for name, value in facts.items() if name not in body})
     if isinstance(error, InvalidInput) and error.problems:
         body["errors"] = [_entry(problem) for problem in error.problems[:MAX_PROBLEMS]]
-        if len(error.problems) > MAX_PROBLEMS:
-            body["errors_left_out"] = len(error.problems) - MAX_PROBLEMS
+        left_out = len(error.problems) + error.left_out - len(body["errors"])
+        if left_out:
+            body["errors_left_out"] = left_out
     return body
 
 

@@ -16,7 +16,7 @@ async def adopt_folders(graphs: GraphService, folders: Iterable[Path]) -> None:
     """Store every graph of these folders. What cannot be used is logged, and what was stored of it before stays."""
     for folder in folders:
         try:
-            loaded = await asyncio.to_thread(load_folder, folder)
+            loaded = await asyncio.to_thread(load_folder, folder, registry=graphs.registry)
         except OSError as error:
             log.error("the folder %s cannot be read: %s", folder, error.strerror)
             continue

@@ -14,13 +14,13 @@ from app.storage.repositories.graphs import GraphPage, GraphRepository, NewVersi
 from graphwire.clock import Clock
 from graphwire.engine.plan import Plan, compile_plan
 from graphwire.engine.supervisor import Supervisor
-from graphwire.errors import GraphInUse, GraphInvalid, InvalidInput, NotFound, Problem, quoted
+from graphwire.errors import GraphInUse, InvalidInput, NotFound, Problem, quoted
 from graphwire.graphs.code import Code
 from graphwire.graphs.definition import GraphDefinition, parse_definition
 from graphwire.graphs.loader import Loaded
 from graphwire.graphs.registry import Registry
 from graphwire.graphs.state_schema import StateSchema
-from graphwire.graphs.validation import Findings, check, validate
+from graphwire.graphs.validation import Findings, check, check_value, validate_value
 from graphwire.json_text import read_json
 from graphwire.types import GraphId
 
@@ -64,7 +64,11 @@ class _Checked:
     definition: GraphDefinition
     text: bytes
     digest: str
-    warnings: tuple[Problem, ...]
+    warnings: Sequence[Problem]
+
+    @classmethod
+    def of(cls, definition: GraphDefinition, warnings: Sequence[Problem]) -> "_Checked":
+        return cls(definition, definition.to_json(), definition.digest(), warnings)
 
     @property
     def id(self) -> GraphId:
@@ -106,6 +110,11 @@ class GraphService:
         self._starting: Counter[GraphId] = Counter()
         self._deleting: dict[GraphId, asyncio.Event] = {}
 
+    @property
+    def registry(self) -> Registry:
+        """The node types that definitions may name."""
+        return self._registry
+
     async def adopt(self, loaded: Loaded) -> Sequence[Problem]:
         """Store a graph of the operator's as it is now; its code comes from where it was read. Returns warnings.
 
@@ -140,10 +149,10 @@ class GraphService:
             InvalidInput: It is not valid, or its id is another one.
             GraphReadOnly: The graph comes from a folder.
         """
-        checked = await self._checked(value)
-        if checked.id != graph_id:
-            detail = f"the id must be {quoted(graph_id)}, as in the address"
-            raise GraphInvalid(detail, [Problem("/id", "wrong_id", detail)])
+        given = value.get("id") if isinstance(value, dict) else None
+        detail = f"the id must be {quoted(graph_id)}, as in the address"
+        is_other = isinstance(given, str) and given != graph_id
+        checked = await self._checked(value, [Problem("/id", "wrong_id", detail)] if is_other else [])
         await self._require_writable(graph_id)
         version, is_new = await self._put(checked, source=FROM_API)
         return GraphView(graph_id, version, checked.text, checked.warnings), is_new
@@ -244,24 +253,30 @@ class GraphService:
         return known
 
     def _compiled(self, stored: StoredVersion, code: Code | None) -> Runnable:
-        definition = _parsed(stored)
-        check(definition, self._registry, code=code, max_nodes=self._max_nodes, max_edges=self._max_edges)
+        definition, _ = self._valid(read_json(stored.definition), code)
         plan = compile_plan(definition, self._registry, code or Code(), stored.info.version)
         schema = definition.state.schema_
         return Runnable(plan, None if schema is None else StateSchema(schema), frozenset(_node_ids(plan)))
 
     def _found(self, stored: StoredVersion) -> Findings:
         try:
-            return validate(_parsed(stored), self._registry, code=self._code_of(stored))
+            return validate_value(read_json(stored.definition), self._registry, code=self._code_of(stored))
         except InvalidInput as error:
             return Findings(error.problems)
 
-    async def _checked(self, value: Any) -> _Checked:
-        return await self._made(_is_large(value), lambda: self._check(parse_definition(value), None))
+    async def _checked(self, value: Any, known: Sequence[Problem] = ()) -> _Checked:
+        return await self._made(_is_large(value), lambda: _Checked.of(*self._valid(value, None, known)))
 
-    def _check(self, definition: GraphDefinition, code: Code | None) -> _Checked:
+    def _check(self, definition: GraphDefinition, code: Code) -> _Checked:
         warnings = check(definition, self._registry, code=code, max_nodes=self._max_nodes, max_edges=self._max_edges)
-        return _Checked(definition, definition.to_json(), definition.digest(), warnings)
+        return _Checked.of(definition, warnings)
+
+    def _valid(
+        self, value: Any, code: Code | None, known: Sequence[Problem] = ()
+    ) -> tuple[GraphDefinition, Sequence[Problem]]:
+        return check_value(
+            value, self._registry, code=code, max_nodes=self._max_nodes, max_edges=self._max_edges, known=known
+        )
 
     async def _made(self, is_large: bool, make: Callable[[], T]) -> T:
         if not is_large:
@@ -323,7 +338,7 @@ class GraphService:
             done = await self._repository.put(new, now=self._now(), expected_version=expected_version)
         finally:
             self._changed(new.graph_id)
-        _keep(self._findings, (new.graph_id, done.version), Findings((), checked.warnings))
+        _keep(self._findings, (new.graph_id, done.version), Findings((), tuple(checked.warnings)))
         return done.version, done.is_new
 
     async def _stored(self, graph_id: GraphId, version: int | None) -> StoredVersion:

@@ -61,7 +61,9 @@ def prepare(wishes: Wishes, plan: Plan, schema: StateSchema | None) -> Start:
         state = _frozen(wishes.state, plan, schema)
     except StateInvalid as error:
         if unknown:
-            raise InvalidInput("the entry and the state are wrong", [*unknown, *error.problems]) from None
+            raise InvalidInput(
+                "the entry and the state are wrong", [*unknown, *error.problems], left_out=error.left_out
+            ) from None
         raise
     if unknown:
         raise InvalidInput("an entry is no node of this graph", unknown)

@@ -125,6 +125,15 @@ class Graph:
         Raises:
             GraphInvalid: With every problem of shape, or a value in it is no JSON.
         """
+        return parse_definition(self.value)
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The JSON form, however wrong it is.
+
+        Raises:
+            GraphInvalid: Something in it is no JSON.
+        """
         return self._built()[0]
 
     @property
@@ -146,17 +155,17 @@ class Graph:
                 return str(known["id"])
         return str(getattr(node, "__name__", _type_name(node)))
 
-    def _built(self) -> tuple[GraphDefinition, Code]:
+    def _built(self) -> tuple[dict[str, Any], Code]:
         references = _References()
         try:
             text = json.dumps(self._value(), default=references.encode, allow_nan=False)
             value = read_json(text.encode())
         except InvalidInput as error:
-            raise GraphInvalid(error.detail, error.problems) from None
+            raise GraphInvalid(error.detail, error.problems, left_out=error.left_out) from None
         except (TypeError, ValueError, RecursionError) as error:
             detail = f"the graph holds a value that is no JSON: {error}"
             raise GraphInvalid(detail, [Problem("", "invalid_value", detail)]) from None
-        return parse_definition(value), Code(references.functions)
+        return value, Code(references.functions)
 
     def _value(self) -> dict[str, Any]:
         options: dict[str, Any] = dict(self._options)

@@ -65,6 +65,18 @@ def _refuse_no_list(value: Any) -> Any:
     return value
 
 
+class OneProblem:
+    """However many ways there are to be sound, a value that is none of them has one problem: this sentence."""
+
+    def __init__(self, detail: str) -> None:
+        self._detail = detail
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.custom_error_schema(
+            handler(source), custom_error_type="wrong_value", custom_error_message=self._detail
+        )
+
+
 _ID_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"
 Id: TypeAlias = Annotated[str, Field(pattern=_ID_PATTERN, max_length=128)]
 EdgeIdText: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.>#-]{0,299}$", max_length=300)]
@@ -74,7 +86,9 @@ ExpressionText: TypeAlias = Annotated[str, Field(max_length=4_096)]
 StateKey: TypeAlias = Annotated[str, Field(min_length=1, max_length=1_024)]
 TypeName: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
-Join: TypeAlias = Literal["all", "any"] | Annotated[int, Field(ge=1)]
+Join: TypeAlias = Annotated[
+    Literal["all", "any"] | Annotated[int, Field(ge=1)], OneProblem('must be "all", "any" or a whole number from 1')
+]
 EdgeCondition: TypeAlias = Literal["success", "error", "always"]
 
 
@@ -233,7 +247,9 @@ class GraphDefinition(_Part):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-class _InlineGraph(_Part):
+class InlineGraph(_Part):
+    """The body of a node that holds a graph."""
+
     nodes: Annotated[tuple[NodeDefinition, ...], FromList()]
     edges: Annotated[tuple[EdgeDefinition, ...], FromList()] = ()
 
@@ -260,7 +276,7 @@ def parse_body(value: Any, *, graph_id: str) -> GraphDefinition:
     """
     if is_single(value):
         return GraphDefinition(id=graph_id, nodes=(parse_model(NodeDefinition, value),))
-    inline = parse_model(_InlineGraph, value)
+    inline = parse_model(InlineGraph, value)
     return GraphDefinition(id=graph_id, nodes=inline.nodes, edges=inline.edges)
 
 

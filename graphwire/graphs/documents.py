@@ -72,7 +72,7 @@ def read_document(data: bytes, format: Format, *, max_depth: int = MAX_DEPTH) ->
         problems = unread.located(error.problems)
         if isinstance(error, TooDeep):
             problems = (_too_deep(error, data.decode(), max_depth),)
-        raise type(error)(error.detail, problems, **error.facts) from None
+        raise type(error)(error.detail, problems, left_out=error.left_out, **error.facts) from None
 
 
 def write_document(value: Any, format: Format) -> bytes:

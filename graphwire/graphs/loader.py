@@ -7,12 +7,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from graphwire.errors import InvalidInput, Problem, quoted
+from graphwire.errors import GraphInvalid, InvalidInput, Problem, quoted
 from graphwire.graphs.builder import Graph
 from graphwire.graphs.code import Code, is_reference
 from graphwire.graphs.definition import GraphDefinition, parse_definition
 from graphwire.graphs.folder_files import FolderFile, read_files
 from graphwire.graphs.python_files import run_file
+from graphwire.graphs.registry import Registry
+from graphwire.graphs.validation import check_value
 from graphwire.json_text import read_json
 
 MAX_FILE_BYTES: Final = 5 * 1024 * 1024
@@ -49,22 +51,26 @@ class LoadedFolder:
     failures: tuple[FileFailure, ...]
 
 
-def load_folder(path: Path, *, max_file_bytes: int = MAX_FILE_BYTES) -> LoadedFolder:
+def load_folder(path: Path, *, registry: Registry | None = None, max_file_bytes: int = MAX_FILE_BYTES) -> LoadedFolder:
     """Read every ``*.json`` and ``*.py`` file directly in a folder. Runs the Python files: they are trusted.
 
     A reference ``module:name`` names a Python file of the folder by its stem. Links that lead out of the folder and
     what is no regular file are refused. A file that cannot be used is a failure, never an exception; so is a graph
     whose id an earlier file took.
 
+    Args:
+        registry: Has the failure of a graph that is not well-formed name the problems of its meaning too.
+
     Raises:
         OSError: The folder itself cannot be read.
     """
-    return _Loading(path).run(max_file_bytes)
+    return _Loading(path, registry).run(max_file_bytes)
 
 
 class _Loading:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, registry: Registry | None) -> None:
         self._path = path
+        self._registry = registry
         self._failures: list[FileFailure] = []
         self._modules: dict[str, ModuleType] = {}
         self._digests: dict[str, str] = {}
@@ -101,7 +107,7 @@ class _Loading:
     def _graphs(self, file: FolderFile) -> Iterator[Loaded]:
         if file.path.suffix == ".json":
             try:
-                definition = parse_definition(read_json(file.data))
+                definition = self._definition(read_json(file.data), {})
             except InvalidInput as error:
                 self._fail(file.path, error.problems or [Problem("", error.code, error.detail)])
             else:
@@ -111,9 +117,18 @@ class _Loading:
         found = [] if module is None else [value for value in vars(module).values() if isinstance(value, Graph)]
         for graph in {id(graph): graph for graph in found}.values():
             try:
-                yield self._loaded(graph.definition, graph.code.functions, file.path)
+                functions = graph.code.functions
+                yield self._loaded(self._definition(graph.value, functions), functions, file.path)
             except InvalidInput as error:
                 self._fail(file.path, error.problems)
+
+    def _definition(self, value: Any, functions: Mapping[str, Any]) -> GraphDefinition:
+        try:
+            return parse_definition(value)
+        except GraphInvalid:
+            if self._registry is not None:
+                check_value(value, self._registry, code=Code(functions, modules=self._modules))
+            raise
 
     def _loaded(self, definition: GraphDefinition, functions: Mapping[str, Any], path: Path) -> Loaded:
         named = {text.partition(":")[0] for text in _texts(definition.to_value()) if is_reference(text)}

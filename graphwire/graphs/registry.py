@@ -105,7 +105,11 @@ class NodeType(ABC, Generic[Config]):
         return parse_model(self.config, node.config, at="/config")
 
     def parts(self, config: Config) -> Iterable[ConfigPart]:
-        """Give what in a config is more than data, in the order of its fields: validation checks it."""
+        """Give what in a config is more than data, in the order of its fields: validation checks it.
+
+        Of a config with problems the sound fields are checked all the same: one that is not has its default, or None
+        if the model requires it, and what is given for it is not looked at.
+        """
         return ()
 
     @abstractmethod

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from graphwire.graphs.definition import EdgeDefinition, GraphDefinition, NodeDefinition
+from graphwire.graphs.salvage import NO_GAPS, Gaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,11 +14,13 @@ class Scope:
     Attributes:
         at: The pointer of the graph or body; "" is the whole document.
         is_single: The body is one node object: the node's place is the body's.
+        gaps: What is not there because its shape is not sound.
     """
 
     graph: GraphDefinition
     at: str = ""
     is_single: bool = False
+    gaps: Gaps = NO_GAPS
 
     @property
     def nodes(self) -> Sequence[NodeDefinition]:
@@ -34,6 +37,10 @@ class Scope:
     def edge_place(self, index: int) -> str:
         """Return the pointer of an edge."""
         return f"{self.at}/edges/{index}"
+
+    def node_ids(self) -> set[str] | None:
+        """Return the ids that nodes have; None if some are not known."""
+        return None if self.gaps.hides_nodes else {node.id for node in self.nodes}
 
     def index_by_id(self) -> dict[str, int]:
         """Return the nodes' indexes; of nodes with the same id the first."""

@@ -25,7 +25,9 @@ _DETAILS: Final[Mapping[str, str]] = {
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
 }
-_PROBLEMS_LIMIT: Final = 1_000
+PROBLEMS_LIMIT: Final = 1_000
+"""So many problems of a value are described, the others counted: nobody is shown more, and each takes time."""
+_MODEL_DEPTH: Final = 4
 _CODES: Final[Mapping[str, str]] = {"missing": "missing_field", "extra_forbidden": "unknown_field"}
 
 
@@ -41,51 +43,69 @@ def parse_model(model: type[Model], value: Any, *, at: str = "") -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        problems = list(_problems(error, model, value, at))
-    raise invalid_graph(problems)
+        problems, left_out = shape_problems(error, model, value, at)
+    raise invalid_graph(problems, left_out)
 
 
-def invalid_graph(problems: Sequence[Problem]) -> GraphInvalid:
-    """Return the error that carries these problems."""
+def invalid_graph(problems: Sequence[Problem], left_out: int = 0) -> GraphInvalid:
+    """Return the error that carries these problems, of which so many more are not described."""
     first = problems[0]
     place = f"{first.pointer}: " if first.pointer else ""
-    more = "" if len(problems) == 1 else f" (and {len(problems) - 1:,} more)"
-    return GraphInvalid(f"{place}{first.detail}{more}", problems)
+    count = len(problems) + left_out
+    more = "" if count == 1 else f" (and {count - 1:,} more)"
+    return GraphInvalid(f"{place}{first.detail}{more}", problems, left_out=left_out)
 
 
-def _problems(error: ValidationError, model: type[BaseModel], value: Any, at: str) -> Iterator[Problem]:
+def shape_problems(
+    error: ValidationError, model: type[BaseModel], value: Any, at: str = "", near: NearNames | None = None
+) -> tuple[list[Problem], int]:
+    """Return what is wrong with the shape of a value, and how many problems more there are than are described.
+
+    Args:
+        error: What validating the value by the model raised.
+    """
     count = error.error_count()
-    if count > _PROBLEMS_LIMIT:
+    if count > PROBLEMS_LIMIT:
         error = _error_of_beginning(error, model, value)
-        yield Problem(at, "too_many_problems", f"{count:,} problems of shape; these are some of the first")
-    details = islice(error.errors(include_url=False, include_input=False), _PROBLEMS_LIMIT)
-    merged: dict[str, Problem] = {}
-    near = NearNames()
+    details = error.errors(include_url=False, include_input=False, include_context=False)[:PROBLEMS_LIMIT]
+    merged: dict[tuple[str, bool], Problem] = {}
+    near = near or NearNames()
     for detail in details:
         place = at + pointer(*_place(detail, value))
         problem = _problem(detail, model, place, near)
-        known = merged.get(place)
+        key = place, detail["loc"][-1:] == ("[key]",)
+        known = merged.get(key)
         if known is None:
-            merged[place] = problem
+            merged[key] = problem
         elif problem.detail not in known.detail:  # the members of a union, which all refused the value
-            merged[place] = Problem(place, known.code, f"{known.detail}, or {problem.detail}")
-    yield from merged.values()
+            merged[key] = Problem(place, known.code, f"{known.detail}, or {problem.detail}")
+    return list(merged.values()), max(0, count - len(details))
 
 
 def _error_of_beginning(error: ValidationError, model: type[BaseModel], value: Any) -> ValidationError:
     """Return the error that the first members of long parts give: each one costs some 5 µs to be described."""
     if not isinstance(value, Mapping):
         return error
-    known = [name for name in _field_names(model, ()) if name in value]
-    names = {*known, *islice(value, _PROBLEMS_LIMIT)}
-    shortened = {
-        name: value[name][:_PROBLEMS_LIMIT] if isinstance(value[name], list) else value[name] for name in names
-    }
+    known = {name: value[name] for name in _field_names(model, ()) if name in value}
+    shortened = {**known, **_beginning(value, 1)}
+    shortened.update((name, _beginning(part, _MODEL_DEPTH)) for name, part in known.items())
     try:
         model.model_validate(shortened)
     except ValidationError as shorter:
         return shorter
     return error
+
+
+def _beginning(value: Any, depth: int) -> Any:
+    if depth == 0:
+        return value
+    match value:
+        case Mapping():
+            return {name: _beginning(value[name], depth - 1) for name in islice(value, PROBLEMS_LIMIT)}
+        case list():
+            return [_beginning(item, depth - 1) for item in islice(value, PROBLEMS_LIMIT)]
+        case _:
+            return value
 
 
 def _problem(detail: ErrorDetails, model: type[BaseModel], place: str, near: NearNames) -> Problem:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 from graphwire.errors import Problem, quoted
+from graphwire.graphs.salvage import HOLE
 from graphwire.graphs.scope import Scope
 from graphwire.near_names import NearNames
 
@@ -18,18 +19,18 @@ def structure_problems(scope: Scope, near: NearNames) -> Iterator[Problem]:
 
 
 def _node_problems(scope: Scope) -> Iterator[Problem]:
-    for same in _repeated(node.id for node in scope.nodes):
+    for same in _repeated(node.id if node.id != HOLE else None for node in scope.nodes):
         for index in same:
             others = _others(same, index, scope.node_place)
             yield Problem(f"{scope.node_place(index)}/id", "duplicate_node", f"the same id as {others}")
 
 
 def _edge_problems(scope: Scope, near: NearNames) -> Iterator[Problem]:
-    known = {node.id for node in scope.nodes}
+    known = scope.node_ids()
     for index, edge in enumerate(scope.edges):
         place = scope.edge_place(index)
         for field, end in (("source", edge.source), ("target", edge.target)):
-            if end not in known:
+            if known is not None and end not in known and end != HOLE:
                 yield Problem(f"{place}/{field}", "unknown_node", f"there is no node {quoted(end)}{near(end, known)}")
         if edge.else_ and edge.on != "success":
             detail = f"an else edge fires where no success edge did, so it cannot be on {edge.on}"
@@ -37,40 +38,53 @@ def _edge_problems(scope: Scope, near: NearNames) -> Iterator[Problem]:
 
 
 def _duplicate_edges(scope: Scope) -> Iterator[Problem]:
-    same_edges = _repeated((edge.source, edge.target, edge.on, edge.when, edge.else_) for edge in scope.edges)
-    for same in same_edges:
+    for same in _repeated(_meaning(scope, index) for index in range(len(scope.edges))):
         for index in same:
             others = _others(same, index, scope.edge_place)
             yield Problem(scope.edge_place(index), "duplicate_edge", f"the same edge as {others}")
-    for same in _repeated(edge.edge_id for edge in scope.edges):
+    for same in _repeated(_edge_id(scope, index) for index in range(len(scope.edges))):
         for index in same:
             others = _others(same, index, scope.edge_place)
             yield Problem(f"{scope.edge_place(index)}/id", "duplicate_edge", f"the same id as {others}")
 
 
+def _meaning(scope: Scope, index: int) -> Hashable:
+    if scope.gaps.of_edge(index) & {"source", "target", "on", "when", "else"}:
+        return None
+    edge = scope.edges[index]
+    return edge.source, edge.target, edge.on, edge.when, edge.else_
+
+
+def _edge_id(scope: Scope, index: int) -> Hashable:
+    return None if scope.edges[index].id == HOLE else scope.edges[index].edge_id
+
+
 def _entry_problems(scope: Scope, near: NearNames) -> Iterator[Problem]:
     entry = scope.graph.entry
     if entry is None:
-        if not scope.graph.entries:
+        is_known = "entry" not in scope.gaps.graph and all(node.id != HOLE for node in scope.nodes)
+        if is_known and "nodes" not in scope.gaps.graph and not scope.graph.entries:
             detail = "every node has an incoming edge; name the nodes to begin at in entry"
             yield Problem(f"{scope.at}/entry", "no_entry", detail)
         return
     if not entry:
         yield Problem(f"{scope.at}/entry", "no_entry", "no entry; name a node, or leave the field out")
-    yield from _targets(entry, f"{scope.at}/entry", {node.id for node in scope.nodes}, near)
+    yield from _targets(entry, f"{scope.at}/entry", scope.node_ids(), near)
 
 
 def _goto_problems(scope: Scope, near: NearNames) -> Iterator[Problem]:
-    known = {node.id for node in scope.nodes}
+    known = scope.node_ids()
     for index, node in enumerate(scope.nodes):
         if node.goto:
             yield from _targets(node.goto, f"{scope.node_place(index)}/goto", known, near)
 
 
-def _targets(ids: Sequence[str], place: str, known: set[str], near: NearNames) -> Iterator[Problem]:
+def _targets(ids: Sequence[str], place: str, known: set[str] | None, near: NearNames) -> Iterator[Problem]:
     seen: set[str] = set()
     for index, each in enumerate(ids):
-        if each not in known:
+        if each == HOLE:
+            continue
+        if known is not None and each not in known:
             yield Problem(f"{place}/{index}", "unknown_node", f"there is no node {quoted(each)}{near(each, known)}")
         elif each in seen:
             yield Problem(f"{place}/{index}", "duplicate_node", f"{quoted(each)} is there twice")
@@ -78,9 +92,11 @@ def _targets(ids: Sequence[str], place: str, known: set[str], near: NearNames) -
 
 
 def _repeated(keys: Iterable[Hashable]) -> Iterator[list[int]]:
+    """Give the indexes of keys that are there more than once; None is not known, and so the same as nothing."""
     indexes: defaultdict[Hashable, list[int]] = defaultdict(list)
     for index, key in enumerate(keys):
-        indexes[key].append(index)
+        if key is not None:
+            indexes[key].append(index)
     return (same for same in indexes.values() if len(same) > 1)
 
 

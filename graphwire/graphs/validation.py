@@ -1,11 +1,11 @@
 """Whether a definition means something: everything that its shape cannot say."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Final, assert_never
 
-from graphwire.errors import CodeNotAllowed, GraphInvalid, Problem, UnknownNodeType, quoted
+from graphwire.errors import CodeNotAllowed, GraphInvalid, InvalidInput, Problem, UnknownNodeType, quoted
 from graphwire.graphs.code import Code, is_reference
 from graphwire.graphs.definition import (
     BUILT_IN_REDUCERS,
@@ -15,6 +15,7 @@ from graphwire.graphs.definition import (
     StateDefinition,
     is_single,
     parse_body,
+    parse_definition,
 )
 from graphwire.graphs.expression_checks import EDGE_ROOTS, STATE_ROOTS, ExpressionChecks
 from graphwire.graphs.registry import (
@@ -27,6 +28,7 @@ from graphwire.graphs.registry import (
     Registry,
     TemplatePart,
 )
+from graphwire.graphs.salvage import HOLE, Salvaged, salvage_body, salvage_config, salvage_definition
 from graphwire.graphs.scope import Scope
 from graphwire.graphs.shape import invalid_graph
 from graphwire.graphs.signature import call_of, reducer_problems
@@ -39,14 +41,22 @@ from graphwire.near_names import NearNames
 MAX_NODES: Final = 10_000
 MAX_EDGES: Final = 50_000
 MAX_BODY_DEPTH: Final = 8
+_NAMES: Final = 10**400
+"""More than any index: a part of a pointer has at most 300 characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What validation found: a graph with problems cannot run, one with warnings can."""
+    """What validation found: a graph with problems cannot run, one with warnings can.
+
+    Attributes:
+        problems: In the order of their pointers, numbers in them by value.
+        left_out: How many more problems of shape there are: of a flood only some are described.
+    """
 
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...] = ()
+    left_out: int = 0
 
 
 def validate(
@@ -63,7 +73,31 @@ def validate(
         code: What references resolve to; ``None`` for a definition that came as data, which may not name code.
         max_nodes: The limit of nodes, those inside bodies included; likewise ``max_edges``.
     """
-    return _Validation(registry, code, max_nodes, max_edges).run(definition)
+    return _Validation(registry, code, max_nodes, max_edges).run(Scope(definition))
+
+
+def validate_value(
+    value: Any,
+    registry: Registry,
+    *,
+    code: Code | None = None,
+    max_nodes: int = MAX_NODES,
+    max_edges: int = MAX_EDGES,
+    known: Iterable[Problem] = (),
+) -> Findings:
+    """Return everything that is wrong or odd with a JSON value as a definition: its shape, and what it means.
+
+    What has no sound shape hides nothing else: the parts that have one are checked without it.
+
+    Args:
+        known: Problems that were found already, to be among the others.
+    """
+    validation = _Validation(registry, code, max_nodes, max_edges)
+    try:
+        root = Scope(parse_definition(value))
+    except GraphInvalid:
+        return validation.run_salvaged(salvage_definition(value), known)
+    return validation.run(root, known)
 
 
 def check(
@@ -82,15 +116,47 @@ def check(
         GraphInvalid: Every other case, with all problems.
     """
     findings = validate(definition, registry, code=code, max_nodes=max_nodes, max_edges=max_edges)
-    if not findings.problems:
-        return findings.warnings
-    error = invalid_graph(findings.problems)
+    if findings.problems:
+        raise _error(findings)
+    return findings.warnings
+
+
+def check_value(
+    value: Any,
+    registry: Registry,
+    *,
+    code: Code | None = None,
+    max_nodes: int = MAX_NODES,
+    max_edges: int = MAX_EDGES,
+    known: Sequence[Problem] = (),
+) -> tuple[GraphDefinition, tuple[Problem, ...]]:
+    """Return the definition that a JSON value describes and can run, and its warnings.
+
+    Args:
+        known: Problems that were found already, to be among the others.
+
+    Raises:
+        CodeNotAllowed, UnknownNodeType, GraphInvalid: As ``check``, with the problems of its shape among the others.
+    """
+    validation = _Validation(registry, code, max_nodes, max_edges)
+    try:
+        definition = parse_definition(value)
+    except GraphInvalid:
+        raise _error(validation.run_salvaged(salvage_definition(value), known)) from None
+    findings = validation.run(Scope(definition), known)
+    if findings.problems:
+        raise _error(findings)
+    return definition, findings.warnings
+
+
+def _error(findings: Findings) -> InvalidInput:
+    error = invalid_graph(findings.problems, findings.left_out)
     codes = {problem.code for problem in findings.problems}
     if codes == {CodeNotAllowed.code}:
-        raise CodeNotAllowed(error.detail, error.problems)
+        return CodeNotAllowed(error.detail, error.problems)
     if codes == {UnknownNodeType.code}:
-        raise UnknownNodeType(error.detail, error.problems)
-    raise error
+        return UnknownNodeType(error.detail, error.problems)
+    return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,23 +179,34 @@ class _Validation:
         self._near = NearNames()
         self._expressions = ExpressionChecks()
         self._pending: list[_Pending] = []
+        self._left_out = 0
 
-    def run(self, definition: GraphDefinition) -> Findings:
-        problems = list(self._state_problems(definition.state))
+    def run(self, root: Scope, problems: Iterable[Problem] = ()) -> Findings:
+        """Check a graph. ``problems`` are known already."""
+        found = [*problems, *self._state_problems(root.graph.state)]
         warnings: list[Problem] = []
-        self._pending.append(_Pending(Scope(definition), _known_keys(definition)))
+        self._pending.append(_Pending(root, _known_keys(root)))
         while self._pending:
             pending = self._pending.pop()
-            found = list(self._size_problems(pending.scope))
-            if not found:  # nothing larger than the limits is looked at any further
-                found += structure_problems(pending.scope, self._near)
-                warnings += [] if found else structure_warnings(pending.scope)
-                found += self._content_problems(pending)
-            problems += found
-        return Findings(tuple(problems), tuple(warnings))
+            here = list(self._size_problems(pending.scope))
+            if not here:  # nothing larger than the limits is looked at any further
+                here += structure_problems(pending.scope, self._near)
+                if not here and not pending.scope.gaps.is_any:
+                    warnings += structure_warnings(pending.scope)
+                here += self._content_problems(pending)
+            found += here
+        return Findings(tuple(sorted(found, key=_order)), tuple(warnings), self._left_out)
+
+    def run_salvaged(self, salvaged: Salvaged, problems: Iterable[Problem] = ()) -> Findings:
+        """Check what there is of a graph whose shape has problems."""
+        self._left_out += salvaged.left_out
+        found = [*problems, *salvaged.problems]
+        if salvaged.graph is None:
+            return Findings(tuple(found), left_out=self._left_out)
+        return self.run(Scope(salvaged.graph, gaps=salvaged.gaps), found)
 
     def _size_problems(self, scope: Scope) -> Iterator[Problem]:
-        if not scope.nodes:
+        if not scope.nodes and "nodes" not in scope.gaps.graph:
             yield Problem(f"{scope.at}/nodes", "no_nodes", "a graph has at least one node")
         self._nodes_left -= len(scope.nodes)
         self._edges_left -= len(scope.edges)
@@ -147,32 +224,40 @@ class _Validation:
                 place = f"{scope.edge_place(index)}/when"
                 yield from self._expressions.expression(edge.when, place, EDGE_ROOTS, pending.keys)
         for index, node in enumerate(scope.nodes):
-            yield from self._node_problems(node, scope.node_place(index), pending)
+            yield from self._node_problems(node, scope.node_place(index), pending, scope.gaps.of_node(index))
 
-    def _node_problems(self, node: NodeDefinition, place: str, pending: _Pending) -> Iterator[Problem]:
-        if (node.output or node.id) == ERRORS_KEY:  # what every type writes that gives no mapping
+    def _node_problems(
+        self, node: NodeDefinition, place: str, pending: _Pending, missing: frozenset[str]
+    ) -> Iterator[Problem]:
+        if (
+            node.output or node.id
+        ) == ERRORS_KEY and "output" not in missing:  # what every type writes that gives no mapping
             yield _reserved(f"{place}/{'output' if node.output else 'id'}")
         for name, text in node.input.items():
             yield from self._expressions.expression(text, f"{place}/input{pointer(name)}", STATE_ROOTS, pending.keys)
+        if "type" in missing:
+            return
         node_type = self._registry.get(node.type)
         if node_type is None:
             detail = f"there is no node type {quoted(node.type)}{self._near(node.type, self._registry.names())}"
             yield Problem(f"{place}/type", UnknownNodeType.code, detail)
             return
-        if node.input and not node_type.takes_input:
+        if (node.input or "input" in missing) and not node_type.takes_input:
             detail = f"a node of type {quoted(node.type)} has no parameters, so it takes no input"
             yield Problem(f"{place}/input", "input_refused", detail)
-        yield from self._config_problems(node, node_type, place, pending)
+        if "config" not in missing:
+            yield from self._config_problems(node, node_type, place, pending)
 
     def _config_problems(
         self, node: NodeDefinition, node_type: NodeType[Any], place: str, pending: _Pending
     ) -> Iterator[Problem]:
         try:
-            config = node_type.parse(node)
+            parts = node_type.parts(node_type.parse(node))
         except GraphInvalid as error:
+            self._left_out += error.left_out
             yield from _moved(error.problems, place)
-            return
-        for part in node_type.parts(config):
+            parts = _sound_parts(node_type, node)
+        for part in parts:
             yield from self._part_problems(part, f"{place}/config{part.pointer}", node, place, pending)
 
     def _part_problems(
@@ -213,12 +298,16 @@ class _Validation:
             yield Problem(at, "too_deep", f"bodies may be nested {MAX_BODY_DEPTH} deep")
             return
         try:
-            body = parse_body(part.value, graph_id=node.id)
-        except GraphInvalid as error:
-            yield from _moved(error.problems, at)
-            return
-        keys = None if pending.keys is None else pending.keys | part.keys | _written_keys(body)
-        scope = Scope(body, at, is_single(part.value))
+            scope = Scope(parse_body(part.value, graph_id=node.id), at, is_single(part.value))
+        except GraphInvalid:
+            salvaged = salvage_body(part.value, graph_id=node.id)
+            self._left_out += salvaged.left_out
+            yield from _moved(salvaged.problems, at)
+            if salvaged.graph is None:
+                return
+            scope = Scope(salvaged.graph, at, is_single(part.value), salvaged.gaps)
+        written = _written_keys(scope)
+        keys = None if pending.keys is None or written is None else pending.keys | part.keys | written
         self._pending.append(_Pending(scope, keys, pending.depth + 1))
 
     def _state_problems(self, state: StateDefinition) -> Iterator[Problem]:
@@ -251,21 +340,44 @@ class _Validation:
             yield from _moved(reducer_problems(reducer), at)
 
 
-def _known_keys(definition: GraphDefinition) -> frozenset[str] | None:
-    state = definition.state
-    if state.schema_ is None:
+def _known_keys(root: Scope) -> frozenset[str] | None:
+    state = root.graph.state
+    if state.schema_ is None or "state" in root.gaps.graph:
         return None
     try:
         named = StateSchema(state.schema_).keys
     except GraphInvalid:
         return None
-    if named is None:
+    written = _written_keys(root)
+    if named is None or written is None:
         return None
-    return named.union(state.initial, state.reducers, {ERRORS_KEY}, _written_keys(definition))
+    return named.union(state.initial, state.reducers, {ERRORS_KEY}, written)
 
 
-def _written_keys(graph: GraphDefinition) -> frozenset[str]:
-    return frozenset(chain.from_iterable((node.id, node.output or node.id) for node in graph.nodes))
+def _written_keys(scope: Scope) -> frozenset[str] | None:
+    if "nodes" in scope.gaps.graph or any(missing & {"id", "output"} for missing in scope.gaps.nodes.values()):
+        return None
+    return frozenset(chain.from_iterable((node.id, node.output or node.id) for node in scope.nodes))
+
+
+def _sound_parts(node_type: NodeType[Any], node: NodeDefinition) -> Iterator[ConfigPart]:
+    """Give the parts of a config with problems that are not in what is wrong."""
+    salvaged = salvage_config(node_type.config, node.config)
+    if salvaged is None:
+        return
+    config, sound = salvaged
+    absent = sound.touched - sound.fields.keys()
+    holed = {name for name, value in sound.fields.items() if isinstance(value, list) and HOLE in value}
+    for part in node_type.parts(config):
+        field = part.pointer.split("/")[1]
+        if field not in absent and (field not in holed or isinstance(part, KeyPart)):
+            yield part
+
+
+def _order(problem: Problem) -> list[tuple[int, str]]:
+    """Sort pointers part by part, indexes by number and before names."""
+    parts = problem.pointer.split("/")
+    return [(int(part), "") if part.isdecimal() and part.isascii() else (_NAMES, part) for part in parts]
 
 
 def _moved(problems: Iterable[Problem], at: str) -> Iterator[Problem]:

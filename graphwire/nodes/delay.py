@@ -8,7 +8,7 @@ from pydantic import Field
 from graphwire.errors import InputError
 from graphwire.graphs.behaviour import Behaviour, StateReader, Wait
 from graphwire.graphs.code import Code
-from graphwire.graphs.definition import ExpressionText, NodeDefinition
+from graphwire.graphs.definition import ExpressionText, NodeDefinition, OneProblem
 from graphwire.graphs.expressions import compile_expression
 from graphwire.graphs.registry import ConfigPart, ExpressionPart, NodeConfig, NodeType
 
@@ -18,9 +18,10 @@ MAX_DELAY_S: Final = 3600
 class DelayConfig(NodeConfig):
     """How long."""
 
-    seconds: Annotated[float, Field(ge=0, le=MAX_DELAY_S, allow_inf_nan=False)] | ExpressionText = Field(
-        description="From 0 to 3600, or an expression that gives it."
-    )
+    seconds: Annotated[
+        Annotated[float, Field(ge=0, le=MAX_DELAY_S, allow_inf_nan=False)] | ExpressionText,
+        OneProblem(f"must be a number from 0 to {MAX_DELAY_S:,}, or an expression of at most 4,096 characters"),
+    ] = Field(description="From 0 to 3600, or an expression that gives it.")
 
 
 class DelayNode(NodeType[DelayConfig]):

@@ -53,9 +53,10 @@ def test_at_most_a_hundred_problems_are_listed_and_the_rest_counted() -> None:
     found = [Problem(f"/{n}", "wrong", "this is wrong", line=n, column=1) for n in range(250)]
 
     body = problems.body_of(InvalidInput("wrong", found), "r1", 422)
+    flood = problems.body_of(InvalidInput("wrong", found, left_out=7_000), "r1", 422)
 
-    assert len(body["errors"]) == 100
-    assert body["errors_left_out"] == 150
+    assert len(body["errors"]) == len(flood["errors"]) == 100
+    assert (body["errors_left_out"], flood["errors_left_out"]) == (150, 7_150)
     assert body["errors"][7] == {"pointer": "/7", "code": "wrong", "detail": "this is wrong", "line": 7, "column": 1}
 
 

@@ -59,6 +59,24 @@ def test_a_folder_gives_its_json_and_python_graphs(tmp_path: Path) -> None:
     assert graphs["plain"].source_path == tmp_path / "plain.json"
 
 
+def test_a_graph_whose_shape_is_wrong_is_told_what_else_is_wrong_with_it(tmp_path: Path) -> None:
+    wrong = make_value([{"id": "a", "type": "nope", "join": 0}])
+    python = 'from graphwire import Graph\ngraph = Graph("g", name=5).node("a", "nope", {})\n'
+    write(tmp_path, data_json=wrong, made_py=python)
+
+    with_types = load_folder(tmp_path, registry=REGISTRY)
+    without = load_folder(tmp_path)
+
+    assert [[problem.pointer for problem in failure.problems] for failure in with_types.failures] == [
+        ["/nodes/0/join", "/nodes/0/type"],
+        ["/name", "/nodes/0/type"],
+    ]
+    assert [[problem.pointer for problem in failure.problems] for failure in without.failures] == [
+        ["/nodes/0/join"],
+        ["/name"],
+    ]
+
+
 def test_a_change_of_code_changes_the_digest_of_the_graphs_that_use_it(tmp_path: Path) -> None:
     node = {"id": "a", "type": "function", "config": {"function": "shop:fetch"}}
     write(tmp_path, plain_json=make_value(["a"], id="plain"), shop_py=PYTHON, uses_json=make_value([node], id="uses"))

@@ -330,8 +330,8 @@ def test_more_nodes_or_edges_than_allowed_are_refused_with_the_limit() -> None:
     findings = validate(graph, REGISTRY, max_nodes=10, max_edges=11)
 
     assert [(problem.pointer, problem.detail) for problem in findings.problems] == [
-        ("/nodes", "12 nodes; the limit is 10 (GRAPHWIRE_MAX_NODES)"),
         ("/edges", "12 edges; the limit is 11 (GRAPHWIRE_MAX_EDGES)"),
+        ("/nodes", "12 nodes; the limit is 10 (GRAPHWIRE_MAX_NODES)"),
     ]
     assert validate(graph, REGISTRY, max_nodes=12, max_edges=12).problems == ()
 

@@ -84,14 +84,28 @@ async def test_a_graph_is_not_deleted_while_it_is_executed(service: Service) -> 
 
 
 async def test_all_that_is_wrong_with_a_definition_is_told_at_once(service: Service) -> None:
-    wrong = definition(entry=["nowhere"], edges=[{"source": "n", "target": "m"}, {"source": "x", "target": "n"}])
+    wrong = definition(
+        entry=["nowhere"], name=5, edges=[{"source": "n", "target": "m"}, {"source": "x", "target": "n", "on": 1}]
+    )
 
-    answer = await service.client.post("/graphs", json=wrong)
+    created = await service.client.post("/graphs", json=wrong)
+    replaced = await service.client.put("/graphs/other", json=wrong)
 
-    pointers = [error["pointer"] for error in answer.json()["errors"]]
-    assert (answer.status_code, answer.json()["code"]) == (422, "graph_invalid")
-    assert pointers == sorted(pointers, key=pointers.index)
-    assert {"/entry/0", "/edges/0/target", "/edges/1/source"} <= set(pointers)
+    places = ["/edges/0/target", "/edges/1/on", "/edges/1/source", "/entry/0", "/name"]
+    assert (created.status_code, created.json()["code"]) == (422, "graph_invalid")
+    assert [error["pointer"] for error in created.json()["errors"]] == places
+    assert [error["pointer"] for error in replaced.json()["errors"]] == [*places[:4], "/id", places[4]]
+
+
+async def test_a_flood_of_problems_is_counted_exactly(service: Service) -> None:
+    edges = [{"source": "n", "target": number} for number in range(5_000)]
+
+    answer = await service.client.post("/graphs", json=definition(edges=edges))
+
+    body = answer.json()
+    assert [error["pointer"] for error in body["errors"]] == [f"/edges/{number}/target" for number in range(100)]
+    assert body["errors_left_out"] == 4_900
+    assert body["detail"].endswith("(and 4,999 more)")
 
 
 async def test_code_in_a_definition_that_came_as_data_is_refused(service: Service) -> None:

@@ -21,7 +21,7 @@ def definition(nodes: int, **fields: Any) -> dict[str, Any]:
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[bool]]:
     """Per step of the work on a definition, whether each of its calls was made on the event loop's thread."""
-    calls: dict[str, list[bool]] = {"parse_definition": [], "check": [], "validate": [], "compile_plan": []}
+    calls: dict[str, list[bool]] = {"check_value": [], "validate_value": [], "compile_plan": []}
     for name, made in calls.items():
         original = getattr(graphs, name)
 
@@ -43,14 +43,14 @@ async def test_a_large_graph_is_worked_on_beside_the_loop_and_once(
     assert created.status_code == 201
     assert [answer.status_code for answer in started] == [202] * 5
     assert {answer.json()["version"] for answer in shown} == {1}
-    assert threads["parse_definition"] == [False, False]  # as it came, and as it is compiled
+    assert threads["check_value"] == [False, False]  # as it came, and as it is compiled
     assert threads["compile_plan"] == [False]
-    assert threads["validate"] == []
+    assert threads["validate_value"] == []
 
 
 async def test_a_small_graph_is_worked_on_at_once(service: Service, threads: dict[str, list[bool]]) -> None:
     await service.client.post("/graphs", json=definition(3))
     await service.run("large")
 
-    assert threads["parse_definition"] == [True, True]
+    assert threads["check_value"] == [True, True]
     assert threads["compile_plan"] == [True]
