@@ -19,6 +19,7 @@ from app.observability.access_log import AccessLog
 from app.services.executions import ExecutionService
 from app.services.folders import adopt_folders
 from app.services.graphs import GraphService
+from app.services.idempotency import Idempotency
 from app.services.interrupted import end_interrupted
 from app.services.presence import Presence
 from app.services.streams import StreamService
@@ -27,6 +28,7 @@ from app.storage.database import Database
 from app.storage.opening import open_database
 from app.storage.repositories.executions import ExecutionRepository
 from app.storage.repositories.graphs import GraphRepository
+from app.storage.repositories.idempotency import IdempotencyRepository
 from app.storage.store import SqlExecutionStore
 from graphwire.clock import Clock, SystemClock
 from graphwire.engine.supervisor import Supervisor
@@ -124,6 +126,9 @@ def _services(
         "graphs": registered,
         "executions": running,
         "streams": StreamService(store, presence, clock),
+        "idempotency": Idempotency(
+            IdempotencyRepository(database), clock, supervisor.spawn, ttl_s=settings.idempotency_ttl_s
+        ),
         "presence": presence,
         "clock": clock,
         "bounds": Bounds(

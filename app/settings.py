@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     max_edges: int = Field(default=50_000, ge=0, description="Most edges of a graph.")
     max_executions: int = Field(default=1_000, ge=1, description="Executions that run at once.")
 
+    idempotency_ttl_s: float = Field(
+        default=86_400.0, gt=0, description="How long an `Idempotency-Key` stands for what it made."
+    )
+
     ring_events: int = Field(default=1024, ge=1, description="Events of an execution kept in memory for its readers.")
     ring_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, description="Bytes of events kept likewise.")
     heartbeat_s: float = Field(default=15.0, gt=0, le=60, description="Silence before a stream sends a heartbeat.")

@@ -9,6 +9,12 @@ class BadRequest(GraphwireError):
     code, title = "bad_request", "Bad request"
 
 
+class InvalidIdempotencyKey(BadRequest):
+    """A request's ``Idempotency-Key`` is not 1 to 255 printable ASCII characters, or there are two."""
+
+    code, title = "invalid_idempotency_key", "Invalid Idempotency-Key"
+
+
 class MethodNotAllowed(GraphwireError):
     """The address exists, but not for this method. ``allowed`` has those that it takes."""
 
@@ -42,6 +48,7 @@ class UnsupportedCompression(GraphwireError):
 class UseLocation(GraphwireError):
     """A start was repeated with ``Last-Event-ID``: resume at the ``Location`` of the first answer instead.
 
+    With the ``Idempotency-Key`` of the first request it would be answered with the same stream.
     Starting again would begin a second execution, so nothing was started.
     """
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from app.api import errors
-from app.services.errors import CodeChanged, GraphExists, GraphReadOnly
+from app.services.errors import CodeChanged, GraphExists, GraphReadOnly, IdempotencyMismatch
 from app.storage.errors import RevisionConflict
 from graphwire.errors import (
     AtCapacity,
@@ -43,6 +43,7 @@ _STATUS: Mapping[type[GraphwireError], int] = {
     CodeChanged: 409,
     GraphExists: 409,
     GraphReadOnly: 409,
+    IdempotencyMismatch: 422,
     RevisionConflict: 412,
     errors.MethodNotAllowed: 405,
     errors.NotAcceptable: 406,

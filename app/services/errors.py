@@ -15,6 +15,15 @@ class GraphReadOnly(GraphwireError):
     code, title = "graph_read_only", "Graph is read-only"
 
 
+class IdempotencyMismatch(GraphwireError):
+    """An ``Idempotency-Key`` came with another route or another body before. Nothing was done; take a new key.
+
+    The query and other headers are not compared.
+    """
+
+    code, title = "idempotency_mismatch", "Idempotency mismatch"
+
+
 class CodeChanged(GraphwireError):
     """The code that a version of a graph names is not what it was when the version was stored."""
 

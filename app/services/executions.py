@@ -25,7 +25,7 @@ from app.storage.repositories.executions import (
 )
 from graphwire.clock import Clock
 from graphwire.engine.plan import Plan
-from graphwire.engine.ports import ExecutionStore
+from graphwire.engine.ports import Claim, ExecutionStore
 from graphwire.engine.progress import Estimate, Progress
 from graphwire.engine.runner import Runner
 from graphwire.engine.supervisor import Supervisor
@@ -110,8 +110,8 @@ class ExecutionService:
         """Return the nodes of a graph, those inside bodies included. Raises as ``GraphService.runnable``."""
         return (await self._graphs.runnable(graph_id, version)).node_ids
 
-    async def start(self, graph_id: GraphId, wishes: Wishes) -> Runner:
-        """Start an execution. When it returns, the execution is stored and will reach an end.
+    async def start(self, graph_id: GraphId, wishes: Wishes, claim: Claim | None = None) -> Runner:
+        """Start an execution. When it returns, the execution is stored, with ``claim``, and will reach an end.
 
         Raises:
             NotFound: There is no such graph.
@@ -127,7 +127,7 @@ class ExecutionService:
         self._starting += 1
         try:
             async with self._graphs.starting(graph_id):
-                runner = await self._accepted(graph_id, wishes)
+                runner = await self._accepted(graph_id, wishes, claim)
                 self._supervisor.submit(runner)
         finally:
             self._starting -= 1
@@ -135,6 +135,10 @@ class ExecutionService:
             self._presence.watch(runner.id, partial(self._give_up, runner))
             self._supervisor.spawn(self._unwatch(runner), name=f"watch:{runner.id}")
         return runner
+
+    def live(self, execution_id: ExecutionId) -> Runner | None:
+        """Return an execution that has not ended; None for any other."""
+        return self._supervisor.get(execution_id)
 
     async def wait(self, runner: Runner, timeout_s: float) -> bool:
         """Wait for the end; whether it came. The end of the service ends the wait."""
@@ -222,8 +226,11 @@ class ExecutionService:
         views = [self._listed(summary) for summary in page.items]
         return [view for view in views if not statuses or view.status in statuses], page.next
 
-    async def cancel(self, execution_id: ExecutionId, *, reason: str | None) -> int:
+    async def cancel(self, execution_id: ExecutionId, *, reason: str | None, claim: Claim | None = None) -> int:
         """Ask for cancellation; returns the number of the stored ``command_accepted`` event. Safe to repeat.
+
+        Args:
+            claim: Stored with that event.
 
         Raises:
             NotFound: There is no such execution.
@@ -232,7 +239,7 @@ class ExecutionService:
         """
         runner = self._supervisor.get(execution_id)
         if runner is not None:
-            return await runner.cancel(reason)
+            return await runner.cancel(reason, claim=claim)
         status = (await self._stored(execution_id)).summary.status
         raise CommandNotAllowed(f"cannot cancel: the execution is {status}", status=status, allowed=[])
 
@@ -257,11 +264,11 @@ class ExecutionService:
             progress=glance.progress,
         )
 
-    async def _accepted(self, graph_id: GraphId, wishes: Wishes) -> Runner:
+    async def _accepted(self, graph_id: GraphId, wishes: Wishes, claim: Claim | None) -> Runner:
         runnable = await self._graphs.runnable(graph_id, wishes.version)
         runner = Runner(
             runnable.plan,
-            prepare(wishes, runnable.plan, runnable.schema),
+            prepare(wishes, runnable.plan, runnable.schema, claim),
             id=new_execution_id(self._clock),
             store=self._store,
             clock=self._clock,

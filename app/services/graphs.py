@@ -13,6 +13,7 @@ from app.storage.errors import RevisionConflict
 from app.storage.repositories.graphs import GraphPage, GraphRepository, NewVersion, StoredVersion
 from graphwire.clock import Clock
 from graphwire.engine.plan import Plan, compile_plan
+from graphwire.engine.ports import Claim
 from graphwire.engine.supervisor import Supervisor
 from graphwire.errors import GraphInUse, InvalidInput, NotFound, Problem, quoted
 from graphwire.graphs.code import Code
@@ -126,8 +127,8 @@ class GraphService:
         await self._put(checked, source=str(loaded.source_path.parent), code_digest=loaded.digest or None)
         return checked.warnings
 
-    async def create(self, value: Any) -> GraphView:
-        """Store a new graph.
+    async def create(self, value: Any, claim: Claim | None = None) -> GraphView:
+        """Store a new graph, with ``claim``.
 
         Raises:
             InvalidInput: It is not valid.
@@ -135,7 +136,7 @@ class GraphService:
         """
         checked = await self._checked(value)
         try:
-            version, _ = await self._put(checked, source=FROM_API, expected_version=0)
+            version, _ = await self._put(checked, source=FROM_API, expected_version=0, claim=claim)
         except RevisionConflict:
             raise GraphExists(f"there is a graph {quoted(checked.id)}; PUT makes a new version of it") from None
         return GraphView(checked.id, version, checked.text, checked.warnings)
@@ -163,9 +164,11 @@ class GraphService:
         Raises:
             NotFound: There is no such graph.
         """
-        stored = await self._stored(graph_id, None)
-        found = await self._remembered(self._findings, stored, lambda: self._found(stored))
-        return GraphView(graph_id, stored.info.version, stored.definition, found.warnings, found.problems)
+        return await self._view(await self._stored(graph_id, None))
+
+    async def made(self, graph_id: GraphId, version: int) -> GraphView:
+        """Return a version as it was made, whatever has become of its graph."""
+        return await self._view(await self._stored(graph_id, version))
 
     async def definition(self, graph_id: GraphId) -> GraphDefinition:
         """Return the newest definition.
@@ -317,6 +320,11 @@ class GraphService:
         self._changes += 1
         self._latest.pop(graph_id, None)
 
+    async def _view(self, stored: StoredVersion) -> GraphView:
+        found = await self._remembered(self._findings, stored, lambda: self._found(stored))
+        info = stored.info
+        return GraphView(info.graph_id, info.version, stored.definition, found.warnings, found.problems)
+
     async def _put(
         self,
         checked: _Checked,
@@ -324,6 +332,7 @@ class GraphService:
         source: str,
         code_digest: str | None = None,
         expected_version: int | None = None,
+        claim: Claim | None = None,
     ) -> tuple[int, bool]:
         new = NewVersion(
             checked.id,
@@ -335,7 +344,7 @@ class GraphService:
             description=checked.definition.description,
         )
         try:
-            done = await self._repository.put(new, now=self._now(), expected_version=expected_version)
+            done = await self._repository.put(new, now=self._now(), expected_version=expected_version, claim=claim)
         finally:
             self._changed(new.graph_id)
         _keep(self._findings, (new.graph_id, done.version), Findings((), tuple(checked.warnings)))

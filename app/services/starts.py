@@ -9,6 +9,7 @@ import msgspec
 
 from graphwire.engine.options import Options
 from graphwire.engine.plan import Plan
+from graphwire.engine.ports import Claim
 from graphwire.engine.runner import Start
 from graphwire.errors import InvalidInput, Problem, StateInvalid, StateNotSerializable, quoted
 from graphwire.graphs.state_schema import StateSchema
@@ -44,7 +45,7 @@ class Wishes:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-def prepare(wishes: Wishes, plan: Plan, schema: StateSchema | None) -> Start:
+def prepare(wishes: Wishes, plan: Plan, schema: StateSchema | None, claim: Claim | None = None) -> Start:
     """Check a start against its graph and make it ready.
 
     Raises:
@@ -96,6 +97,7 @@ def prepare(wishes: Wishes, plan: Plan, schema: StateSchema | None) -> Start:
         node_timeout_s=limits.get("node_timeout_s"),
         told=msgspec.json.encode(told),
         kept=msgspec.json.encode(kept),
+        claim=claim,
     )
 
 

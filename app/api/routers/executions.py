@@ -1,6 +1,7 @@
 """Executions: start one, look at it, cancel it."""
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -11,12 +12,16 @@ from starlette.responses import Response
 from app.api import pagination, problems
 from app.api.bodies import read_model
 from app.api.dependencies import BoundsDep, Executions, Streams
-from app.api.errors import UseLocation
+from app.api.idempotency import PARAMETER as KEY
+from app.api.idempotency import REPEATED, once, read_key, read_start_key, refuse_resumption
 from app.api.negotiation import JSON, accepts
 from app.api.schemas import answers
 from app.api.schemas.bodies import CANCEL_EXAMPLE, START_EXAMPLE, described
 from app.api.schemas.start import CancelRequest, StartRequest
+from app.services.idempotency import Turn
 from app.storage.repositories.executions import Sort
+from app.storage.repositories.idempotency import MadeEvent
+from graphwire.engine.runner import Runner
 from graphwire.errors import InvalidInput, NotFound, Problem, quoted
 from graphwire.near_names import NearNames
 from graphwire.types import ExecutionId, GraphId
@@ -28,43 +33,39 @@ _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+ -]\d\d:
 STATUSES = ("queued", "running", "pausing", "paused", "stopping", "completed", "failed", "cancelled")
 
 
-async def refuse_repeated_start(request: Request) -> None:
-    """Refuse a start that a client repeats after it lost a stream.
-
-    Raises:
-        UseLocation: The request has ``Last-Event-ID``.
-    """
-    if request.headers.get("last-event-id"):
-        raise UseLocation("a start with Last-Event-ID would begin a second execution; resume at Location instead")
-
-
 @router.post(
     "/graphs/{graph_id}/execute",
     status_code=202,
-    openapi_extra=described(StartRequest, example=START_EXAMPLE),
+    openapi_extra=described(StartRequest, example=START_EXAMPLE, parameters=[KEY]),
     responses={
         **answers.describe(answers.Accepted, 202),
         **problems.responses(*START_REFUSALS),
     },
-    dependencies=[Depends(refuse_repeated_start)],
 )
 async def execute_graph(graph_id: str, request: Request, bounds: BoundsDep, executions: Executions) -> Response:
     """Start an execution and return at once. It is promised to reach an end; `Location` is where it is found."""
+    key = read_start_key(request)
     body = await read_model(request, StartRequest, max_bytes=bounds.max_body_bytes, max_depth=bounds.max_json_depth)
-    runner = await executions.start(GraphId(graph_id), body.wishes())
-    headers = {"Location": answers.address(runner.id)}
-    return answers.answer(answers.accepted(executions.view_live(runner)), 202, headers)
+    async with once(request, key, body) as turn:
+        if not turn.is_repeated:
+            refuse_resumption(request)
+            runner = await executions.start(GraphId(graph_id), body.wishes(), turn.claim)
+            turn.made = MadeEvent(runner.id, 1)
+            view = executions.view_live(runner)
+    if turn.is_repeated:
+        # The first answer again: the status was that of what has just begun.
+        view = replace(await executions.view(turn.event.execution_id), status="running")
+    return answers.answer(answers.accepted(view), 202, started_headers(turn))
 
 
 @router.post(
     "/graphs/{graph_id}/execute/wait",
-    openapi_extra=described(StartRequest, example=START_EXAMPLE),
+    openapi_extra=described(StartRequest, example=START_EXAMPLE, parameters=[KEY]),
     responses={
         **answers.describe(answers.Result),
         **answers.describe(answers.Accepted, 202),
         **problems.responses(*START_REFUSALS),
     },
-    dependencies=[Depends(refuse_repeated_start)],
 )
 async def execute_graph_and_wait(
     graph_id: str,
@@ -76,12 +77,20 @@ async def execute_graph_and_wait(
     ] = 120.0,
 ) -> Response:
     """Start an execution and wait for its end. After `timeout` the answer is 202, and the execution goes on."""
+    key = read_start_key(request)
     body = await read_model(request, StartRequest, max_bytes=bounds.max_body_bytes, max_depth=bounds.max_json_depth)
-    runner = await executions.start(GraphId(graph_id), body.wishes())
-    headers = {"Location": answers.address(runner.id)}
-    if not await executions.wait(runner, timeout_s):
-        return answers.answer(answers.accepted(executions.view_live(runner)), 202, headers)
-    return answers.answer(answers.result(*await executions.result(runner.id)), 200, headers)
+    runner: Runner | None = None
+    async with once(request, key, body) as turn:
+        if not turn.is_repeated:
+            refuse_resumption(request)
+            runner = await executions.start(GraphId(graph_id), body.wishes(), turn.claim)
+            turn.made = MadeEvent(runner.id, 1)
+    if turn.is_repeated:
+        runner = executions.live(turn.event.execution_id)
+    if runner is not None and not await executions.wait(runner, timeout_s):
+        return answers.answer(answers.accepted(executions.view_live(runner)), 202, started_headers(turn))
+    result = answers.result(*await executions.result(turn.event.execution_id))
+    return answers.answer(result, 200, started_headers(turn))
 
 
 @router.get("/executions", responses={**answers.describe(answers.Executions), **problems.responses(406, 422, 503)})
@@ -150,14 +159,23 @@ async def get_event(execution_id: str, seq: str, executions: Executions, streams
 @router.post(
     "/executions/{execution_id}/cancel",
     status_code=202,
-    openapi_extra=described(CancelRequest, example=CANCEL_EXAMPLE),
+    openapi_extra=described(CancelRequest, example=CANCEL_EXAMPLE, parameters=[KEY]),
     responses={**answers.describe(answers.Applied, 202), **problems.responses(400, 404, 406, 409, 413, 415, 422, 503)},
 )
 async def cancel_execution(execution_id: str, request: Request, bounds: BoundsDep, executions: Executions) -> Response:
     """Ask for cancellation. Safe to repeat; the end arrives as `execution_cancelled`."""
+    key = read_key(request)
     body = await read_model(request, CancelRequest, max_bytes=bounds.max_body_bytes, max_depth=bounds.max_json_depth)
-    applied_seq = await executions.cancel(ExecutionId(execution_id), reason=body.reason)
-    return answers.answer(answers.Applied(applied_seq), 202)
+    async with once(request, key, body) as turn:
+        if not turn.is_repeated:
+            seq = await executions.cancel(ExecutionId(execution_id), reason=body.reason, claim=turn.claim)
+            turn.made = MadeEvent(ExecutionId(execution_id), seq)
+    return answers.answer(answers.Applied(turn.event.seq), 202, REPEATED if turn.is_repeated else None)
+
+
+def started_headers(turn: Turn) -> dict[str, str]:
+    """Return the headers of an answer to a start."""
+    return {"Location": answers.address(turn.event.execution_id), **(REPEATED if turn.is_repeated else {})}
 
 
 def _statuses(given: list[str] | None) -> list[str]:

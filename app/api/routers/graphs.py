@@ -11,10 +11,13 @@ from starlette.responses import Response
 from app.api import pagination, problems
 from app.api.bodies import read_value
 from app.api.dependencies import Bounds, BoundsDep, Graphs
+from app.api.idempotency import PARAMETER as KEY
+from app.api.idempotency import REPEATED, once, read_key
 from app.api.negotiation import JSON, accepted, accepts, choose
 from app.api.schemas import answers
 from app.api.schemas.bodies import GRAPH_EXAMPLE, described
 from app.services.graphs import FROM_API, GraphView
+from app.storage.repositories.idempotency import MadeVersion
 from graphwire.graphs.definition import GraphDefinition
 from graphwire.graphs.diagram import to_dot, to_mermaid
 from graphwire.types import GraphId
@@ -58,13 +61,21 @@ async def list_graphs(
 @router.post(
     "/graphs",
     status_code=201,
-    openapi_extra=described(GraphDefinition, example=GRAPH_EXAMPLE, required=True),
+    openapi_extra=described(GraphDefinition, example=GRAPH_EXAMPLE, required=True, parameters=[KEY]),
     responses={**answers.describe(answers.Graph, 201), **problems.responses(400, 406, 409, 413, 415, 422, 503)},
 )
 async def create_graph(request: Request, bounds: BoundsDep, graphs: Graphs) -> Response:
     """Store a new graph. The body is the definition; code in it is refused."""
-    view = await graphs.create(await read_definition(request, bounds))
-    return answers.answer(_graph(view), 201, {"Location": f"/graphs/{view.id}"})
+    key = read_key(request)
+    value = await read_definition(request, bounds)
+    async with once(request, key, value) as turn:
+        if not turn.is_repeated:
+            view = await graphs.create(value, turn.claim)
+            turn.made = MadeVersion(view.id, view.version)
+    if turn.is_repeated:
+        view = await graphs.made(turn.version.graph_id, turn.version.version)
+    headers = {"Location": f"/graphs/{view.id}", **(REPEATED if turn.is_repeated else {})}
+    return answers.answer(_graph(view), 201, headers)
 
 
 @router.get("/graphs/{graph_id}", responses={**answers.describe(answers.Graph), **problems.responses(404, 406, 503)})

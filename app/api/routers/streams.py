@@ -11,14 +11,16 @@ from app.api import problems
 from app.api.bodies import read_model
 from app.api.dependencies import Bounds
 from app.api.direct import DirectRoute
+from app.api.idempotency import PARAMETER as KEY
+from app.api.idempotency import once, read_start_key, refuse_resumption
 from app.api.negotiation import JSON, NDJSON, SSE, accepted, choose
-from app.api.routers.executions import START_REFUSALS, refuse_repeated_start
-from app.api.schemas import answers
+from app.api.routers.executions import START_REFUSALS, started_headers
 from app.api.schemas.bodies import START_EXAMPLE, described
 from app.api.schemas.start import StartRequest
-from app.services.executions import ExecutionService
+from app.services.executions import ExecutionService, Followed
 from app.services.readers import EventReader
 from app.services.streams import StreamService
+from app.storage.repositories.idempotency import MadeEvent
 from app.transports.cursor import parse_cursor
 from app.transports.framing import stream
 from app.transports.ndjson import NdjsonForm, NdjsonResponse
@@ -26,7 +28,7 @@ from app.transports.poll import encode_page
 from app.transports.sse import SseForm, SseResponse
 from graphwire.clock import Clock
 from graphwire.errors import ShuttingDown
-from graphwire.events.filters import parse_filter
+from graphwire.events.filters import Filter, parse_filter
 from graphwire.types import ExecutionId, GraphId
 
 router = APIRouter(tags=["streams"], route_class=DirectRoute)
@@ -46,12 +48,15 @@ _STREAMED: dict[int | str, dict[str, Any]] = {
         "headers": {"Location": {"description": "Where the execution is found.", "schema": {"type": "string"}}},
     }
 }
+_NOTHING_FOLLOWS: dict[int | str, dict[str, Any]] = {
+    204: {"description": "The cursor is the last event's, and nothing follows."}
+}
 
 
 @router.post(
     "/graphs/{graph_id}/execute/stream",
-    openapi_extra=described(StartRequest, example=START_EXAMPLE),
-    responses={**_STREAMED, **problems.responses(*START_REFUSALS)},
+    openapi_extra=described(StartRequest, example=START_EXAMPLE, parameters=[KEY]),
+    responses={**_STREAMED, **_NOTHING_FOLLOWS, **problems.responses(*START_REFUSALS)},
 )
 async def execute_graph_and_stream(
     graph_id: str,
@@ -65,27 +70,41 @@ async def execute_graph_and_stream(
 
     `Location` comes before the first byte: a client that loses the stream resumes at `Location` + `/events`.
     """
-    await refuse_repeated_start(request)
+    key = read_start_key(request)
     media_type = choose(accepted(request), (SSE, NDJSON))
     state = request.state
     executions: ExecutionService = state.executions
     streams: StreamService = state.streams
     bounds: Bounds = state.bounds
     body = await read_model(request, StartRequest, max_bytes=bounds.max_body_bytes, max_depth=bounds.max_json_depth)
-    wishes = body.wishes()
-    wanted = None
-    if types or nodes:
-        known = await executions.node_ids(GraphId(graph_id), wishes.version)
-        wanted = parse_filter(types or (), nodes or (), known_nodes=known)
-    runner = await executions.start(GraphId(graph_id), wishes)
-    reader = streams.open(runner.id, runner.hub, after=None, filter=wanted)
+    reader: EventReader | None
+    async with once(request, key, body) as turn:
+        if not turn.is_repeated:
+            refuse_resumption(request)
+            wishes = body.wishes()
+            wanted = None
+            if types or nodes:
+                known = await executions.node_ids(GraphId(graph_id), wishes.version)
+                wanted = parse_filter(types or (), nodes or (), known_nodes=known)
+            runner = await executions.start(GraphId(graph_id), wishes, turn.claim)
+            turn.made = MadeEvent(runner.id, 1)
+            reader = streams.open(runner.id, runner.hub, after=None, filter=wanted)
+    if turn.is_repeated:
+        if streams.is_draining:
+            raise ShuttingDown("the service stops; come back")
+        place = parse_cursor(request.headers.get("last-event-id"), None)
+        followed = await executions.follow(turn.event.execution_id)
+        wanted = parse_filter(types or (), nodes or (), known_nodes=followed.node_ids)
+        reader = _opened(streams, followed, place, wanted)
+    if reader is None:
+        return Response(status_code=204, headers=started_headers(turn))
     return _streamed(
         request,
         reader,
         media_type,
         heartbeat_s=heartbeat or bounds.heartbeat_s,
         as_notice=heartbeat_event or wanted is not None,
-        headers={"Location": answers.address(runner.id)},
+        headers=started_headers(turn),
     )
 
 
@@ -93,7 +112,7 @@ async def execute_graph_and_stream(
     "/executions/{execution_id}/events",
     responses={
         **_STREAMED,
-        204: {"description": "The cursor is the last event's, and nothing follows."},
+        **_NOTHING_FOLLOWS,
         **problems.responses(400, 404, 406, 422, 503),
     },
 )
@@ -124,9 +143,8 @@ async def get_events(
         return Response(encode_page(page, status=await executions.status(followed.id)), media_type=JSON)
     if media_type == NDJSON and streams.is_draining:
         raise ShuttingDown("the service stops; come back")
-    reader = streams.open(followed.id, followed.hub, after=place, filter=wanted)
-    if place is not None and followed.hub.closed and place >= followed.hub.visible:
-        reader.close()
+    reader = _opened(streams, followed, place, wanted)
+    if reader is None:
         return Response(status_code=204)
     bounds: Bounds = state.bounds
     return _streamed(
@@ -136,6 +154,15 @@ async def get_events(
         heartbeat_s=heartbeat or bounds.heartbeat_s,
         as_notice=heartbeat_event or wanted is not None,
     )
+
+
+def _opened(streams: StreamService, followed: Followed, place: int | None, wanted: Filter | None) -> EventReader | None:
+    """Open a reader; None where nothing follows."""
+    reader = streams.open(followed.id, followed.hub, after=place, filter=wanted)
+    if place is not None and followed.hub.closed and place >= followed.hub.visible:
+        reader.close()
+        return None
+    return reader
 
 
 def _streamed(

@@ -1,6 +1,6 @@
 """Request bodies in the OpenAPI description: the service reads them itself, so the framework does not see them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -24,10 +24,17 @@ GRAPH_EXAMPLE: Final = {
 }
 
 
-def described(model: type[BaseModel], *, example: Mapping[str, Any], required: bool = False) -> dict[str, Any]:
-    """Return what a route's ``openapi_extra`` says about its body."""
+def described(
+    model: type[BaseModel],
+    *,
+    example: Mapping[str, Any],
+    required: bool = False,
+    parameters: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """Return what a route's ``openapi_extra`` says about its body, and about headers that it reads itself."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {"requestBody": {"required": required, "content": {JSON: {"schema": schema, "example": example}}}}
+    body = {"required": required, "content": {JSON: {"schema": schema, "example": example}}}
+    return {"requestBody": body, "parameters": [dict(parameter) for parameter in parameters]}
 
 
 def schemas(*models: type[BaseModel]) -> dict[str, Any]:

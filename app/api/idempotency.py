@@ -1,0 +1,98 @@
+"""The header ``Idempotency-Key``: draft-ietf-httpapi-idempotency-key-header, its value taken as it stands."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from app.api.bodies import LARGE_BYTES
+from app.api.errors import InvalidIdempotencyKey, UseLocation
+from app.services.idempotency import Idempotency, Turn
+
+MAX_LENGTH = 255
+REPEATED: Final[Mapping[str, str]] = {"Idempotent-Replayed": "true"}
+"""Of an answer that repeats an earlier one; named as Stripe does, since the draft names none."""
+PARAMETER: Final[Mapping[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A name of the caller's for this request: repeated with it, the request is carried out once.",
+    "schema": {"type": "string", "maxLength": MAX_LENGTH, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+    "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
+}
+
+
+def read_key(request: Request) -> str | None:
+    """Return the key of a request; None without one.
+
+    Raises:
+        InvalidIdempotencyKey: There are two, or it is empty, too long, or not printable ASCII.
+    """
+    keys = request.headers.getlist("idempotency-key")
+    if not keys:
+        return None
+    key = keys[0]
+    if len(keys) > 1:
+        raise InvalidIdempotencyKey("a request has one Idempotency-Key at most")
+    if not (0 < len(key) <= MAX_LENGTH and key.isascii() and key.isprintable()):
+        detail = f"an Idempotency-Key is 1 to {MAX_LENGTH} printable ASCII characters"
+        raise InvalidIdempotencyKey(detail, limit=MAX_LENGTH)
+    return key
+
+
+def read_start_key(request: Request) -> str | None:
+    """Return the key of a start; None without one. What is refused here needs no body to be read.
+
+    Raises:
+        InvalidIdempotencyKey: As ``read_key``.
+        UseLocation: As ``refuse_resumption``, where there is no key that might be known.
+    """
+    key = read_key(request)
+    if key is None:
+        refuse_resumption(request)
+    return key
+
+
+def refuse_resumption(request: Request) -> None:
+    """Refuse to begin what the client has read from already.
+
+    Raises:
+        UseLocation: The request has ``Last-Event-ID``.
+    """
+    if request.headers.get("last-event-id"):
+        raise UseLocation("a start with Last-Event-ID would begin a second execution; resume at Location instead")
+
+
+@asynccontextmanager
+async def once(request: Request, key: str | None, body: BaseModel | Any) -> AsyncIterator[Turn]:
+    """Wait for a request's turn with its key. See ``Idempotency.once``; without a key nothing is looked up."""
+    if key is None:
+        yield Turn()
+        return
+    service: Idempotency = request.state.idempotency
+    async with service.once(key, await _fingerprint(request, body)) as turn:
+        yield turn
+
+
+async def _fingerprint(request: Request, body: BaseModel | Any) -> bytes:
+    if _is_large(request):
+        return await asyncio.to_thread(_digest, request, body)
+    return _digest(request, body)
+
+
+def _digest(request: Request, body: BaseModel | Any) -> bytes:
+    # As it was given, without defaults: those of the next version of the service may be others.
+    value = body.model_dump(exclude_unset=True) if isinstance(body, BaseModel) else body
+    digest = sha256(f"{request.method} {request.scope['path']}\n".encode("utf-8", "surrogatepass"))
+    digest.update(msgspec.json.encode(value, order="sorted"))
+    return digest.digest()
+
+
+def _is_large(request: Request) -> bool:
+    declared = request.headers.get("content-length")
+    return "transfer-encoding" in request.headers if declared is None else int(declared) > LARGE_BYTES

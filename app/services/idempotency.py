@@ -1,0 +1,144 @@
+"""Doing once what is asked for several times under one key."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol, TypeAlias
+
+from app.services.errors import IdempotencyMismatch
+from app.storage.repositories.idempotency import IdempotencyRepository, MadeEvent, MadeVersion
+from graphwire.clock import Clock
+from graphwire.engine.ports import Claim
+from graphwire.errors import AtCapacity, GraphwireError, ShuttingDown, StorageUnavailable
+
+log = logging.getLogger(__name__)
+
+FORGET_EVERY = timedelta(minutes=10)
+FORGET_STEP = 500
+
+Made: TypeAlias = MadeEvent | MadeVersion
+
+
+class Spawn(Protocol):
+    """Makes a task that somebody owns."""
+
+    def __call__(self, coro: Coroutine[Any, Any, None], *, name: str) -> object: ...
+
+
+@dataclass(slots=True)
+class Turn:
+    """One request's turn with its key.
+
+    Attributes:
+        claim: To be stored with what is made; None without a key, and where it was made before.
+        made: What was made before; else to be set by whoever makes it.
+        is_repeated: Whether it was made before.
+    """
+
+    claim: Claim | None = None
+    made: Made | None = None
+    is_repeated: bool = False
+
+    @property
+    def event(self) -> MadeEvent:
+        """What was made by a start or a command."""
+        assert isinstance(self.made, MadeEvent), "a fingerprint holds the route, so the kind is known"
+        return self.made
+
+    @property
+    def version(self) -> MadeVersion:
+        """What was made by storing a graph."""
+        assert isinstance(self.made, MadeVersion), "a fingerprint holds the route, so the kind is known"
+        return self.made
+
+
+@dataclass(slots=True)
+class _Doing:
+    """A key whose first request is being answered; ``refusal`` is why the rest need not try."""
+
+    fingerprint: bytes
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    made: Made | None = None
+    refusal: GraphwireError | None = None
+
+
+class Idempotency:
+    """Gives each request with a key its turn.
+
+    Args:
+        spawn: Makes the task that now and then deletes keys that are over.
+        ttl_s: How long a key stands for what it made.
+    """
+
+    def __init__(self, repository: IdempotencyRepository, clock: Clock, spawn: Spawn, *, ttl_s: float) -> None:
+        self._repository = repository
+        self._clock = clock
+        self._spawn = spawn
+        self._ttl = timedelta(seconds=ttl_s)
+        self._doing: dict[str, _Doing] = {}
+        self._forgotten_at = datetime.min.replace(tzinfo=UTC)
+
+    @asynccontextmanager
+    async def once(self, key: str, fingerprint: bytes) -> AsyncIterator[Turn]:
+        """Wait for this request's turn, and let the others wait until the block is left.
+
+        Whoever sets ``Turn.made`` has stored the turn's claim with it. Without that the key is not used up, and those
+        that wait try in turn; what is refused only for now is refused to all of them alike.
+
+        Raises:
+            IdempotencyMismatch: The key stands, or is about to stand, for something else.
+            StorageUnavailable: The key cannot be looked up now.
+        """
+        made = await self._made_meanwhile(key, fingerprint)
+        if made is not None:
+            yield Turn(made=made, is_repeated=True)
+            return
+        doing = self._doing[key] = _Doing(fingerprint)
+        try:
+            turn = await self._look_up(key, fingerprint)
+            doing.made = turn.made
+            yield turn
+            doing.made = turn.made
+        except (AtCapacity, ShuttingDown, StorageUnavailable) as error:
+            doing.refusal = error
+            raise
+        finally:
+            del self._doing[key]
+            doing.over.set()
+
+    async def _made_meanwhile(self, key: str, fingerprint: bytes) -> Made | None:
+        """Wait for whoever is first with this key; None where nobody is."""
+        while (first := self._doing.get(key)) is not None:
+            _require_same(first.fingerprint, fingerprint)
+            await first.over.wait()
+            if first.made is not None:
+                return first.made
+            if first.refusal is not None:
+                raise first.refusal
+        return None
+
+    async def _look_up(self, key: str, fingerprint: bytes) -> Turn:
+        now = datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC)
+        kept = await self._repository.get(key, now=now)
+        if kept is not None:
+            _require_same(kept.fingerprint, fingerprint)
+            return Turn(made=kept.made, is_repeated=True)
+        if now - self._forgotten_at >= FORGET_EVERY:
+            self._forgotten_at = now
+            self._spawn(self._forget(now), name="forget-keys")
+        return Turn(Claim(key, fingerprint, now, now + self._ttl))
+
+    async def _forget(self, now: datetime) -> None:
+        try:
+            while await self._repository.forget(now, FORGET_STEP) == FORGET_STEP:
+                pass
+        except StorageUnavailable as error:
+            log.warning("idempotency keys that are over were not deleted: %s", error)
+
+
+def _require_same(known: bytes, asked: bytes) -> None:
+    if known != asked:
+        raise IdempotencyMismatch("this Idempotency-Key came with another request before; take a new one")
