@@ -20,8 +20,8 @@ from app.settings import Settings, secrets_of, unknown_variables
 from app.transports.server import StreamServer, protocol
 
 EXAMPLE_GRAPH = "code_census"
-_RESPONSES_SHARE = 0.2
-"""Of ``drain_s``: how long open responses may take. Executions and the store have the rest."""
+_RESPONSES_SHARE = 0.1
+"""Of ``drain_s``, which the executions have: how long open responses may take before."""
 
 app = typer.Typer(name="graphwire", help="Run graphs and let anybody watch them live.", no_args_is_help=True)
 

@@ -37,9 +37,8 @@ from graphwire.nodes import builtin_registry
 
 log = logging.getLogger(__name__)
 
-_EXECUTIONS_SHARE = 0.6
 _STORE_SHARE = 0.1
-"""Of ``drain_s``, one after the other; what the server needs before them is in ``cli``."""
+"""Of ``drain_s``, which the executions have: how long the store may take after them."""
 
 _DESCRIPTION = """Run graphs, and watch them live.
 
@@ -85,7 +84,7 @@ def _lifespan(settings: Settings) -> Any:
         async with AsyncExitStack() as stack:  # closes in reverse, also after a failed start
             database = await stack.enter_async_context(open_database(database_url(settings)))
             store = await stack.enter_async_context(SqlExecutionStore(database, stop_s=settings.drain_s * _STORE_SHARE))
-            supervisor = await stack.enter_async_context(Supervisor(drain_s=settings.drain_s * _EXECUTIONS_SHARE))
+            supervisor = await stack.enter_async_context(Supervisor(drain_s=settings.drain_s))
             state = _services(settings, clock, database, store, supervisor)
             stack.callback(state["presence"].close)
             await adopt_folders(state["graphs"], settings.graphs)

@@ -69,7 +69,8 @@ class Settings(BaseSettings):
     drain_s: float = Field(
         default=20.0,
         gt=0,
-        description="Time for a shutdown: 60 % for executions, 20 % for open responses, 10 % for the store.",
+        description="Time that running executions get to finish at a shutdown; streams end at once. "
+        "Other open responses get a tenth of it before, and the store a tenth after.",
     )
 
 

@@ -97,19 +97,38 @@ async def test_a_long_poll_and_a_wait_end_when_the_service_stops(service: Servic
         gates[gate].opened.set()
 
 
-async def test_an_open_stream_does_not_hold_up_the_stop(tmp_path: Path) -> None:
-    loop = asyncio.get_running_loop()
-    async with serving(tmp_path, drain_s=0.5) as service:
-        await service.start("gated")
+async def test_a_stream_ends_at_once_when_the_service_stops_and_its_execution_goes_on(tmp_path: Path) -> None:
+    async with serving(tmp_path, drain_s=15) as service:
+        execution = await service.start("gated")
         await gates["gate"].reached.wait()
-        items = (await service.client.get("/executions")).json()["items"]
-        async with service.client.stream("GET", f"/executions/{items[0]['id']}/events") as answer:
+        async with service.client.stream("GET", f"/executions/{execution}/events") as answer:
             service.server.should_exit = True
-            began = loop.time()
             blocks = parse(await answer.aread())
+        gates["gate"].opened.set()
 
     assert types(blocks)[-1] == "stream_closed"
-    assert loop.time() - began < 5
+    async with serving(tmp_path) as service:
+        assert (await service.client.get(f"/executions/{execution}")).json()["status"] == "completed"
+
+
+@pytest.mark.bad_input(129)
+async def test_executions_get_the_time_that_the_setting_says(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    async with serving(tmp_path, drain_s=4) as service:
+        in_time = await service.start("gated", state={"gate": "in time"})
+        late = await service.start("gated", state={"gate": "late"})
+        for gate in ("in time", "late"):
+            await gates[gate].reached.wait()
+        began = loop.time()
+        service.server.should_exit = True
+        loop.call_later(3, gates["in time"].opened.set)
+    took = loop.time() - began
+
+    assert 4 <= took < 9
+    async with serving(tmp_path) as service:
+        shown = {name: (await service.client.get(f"/executions/{name}")).json() for name in (in_time, late)}
+    assert shown[in_time]["status"] == "completed"
+    assert (shown[late]["status"], shown[late]["error"]["code"]) == ("failed", "interrupted")
 
 
 @pytest.mark.capability("OPS-03", "OPS-08")
