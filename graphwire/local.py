@@ -17,8 +17,9 @@ from graphwire.engine.execution import Execution
 from graphwire.engine.lanes import GRACE_S, Lanes
 from graphwire.engine.memory import MemoryStore
 from graphwire.engine.options import Options
-from graphwire.engine.plan import Plan, compile_plan
+from graphwire.engine.plan import ERRORS, Plan, compile_plan
 from graphwire.engine.ports import ExecutionEnd
+from graphwire.engine.reducers import to_bytes
 from graphwire.engine.runner import Runner, Start
 from graphwire.engine.supervisor import Supervisor
 from graphwire.events.encoding import Envelope, decode_line
@@ -30,9 +31,10 @@ from graphwire.graphs.builder import Graph
 from graphwire.graphs.validation import check_value
 from graphwire.ids import new_execution_id
 from graphwire.nodes import builtin_registry
-from graphwire.types import GraphId, Ordering, Outcome, TerminalStatus
+from graphwire.types import ExecutionId, GraphId, Ordering, Outcome, TerminalStatus
 from graphwire.values import freeze, thaw
 
+_CLOCK = SystemClock()
 _LOG = logging.getLogger(__name__)
 
 
@@ -89,10 +91,11 @@ async def run(
     """
     plan = graph if isinstance(graph, Plan) else prepare(graph)
     encoded = {key: freeze(value) for key, value in (state or {}).items()}
-    options = Options(seed=secrets.randbits(63) if seed is None else seed, in_order=ordering == "deterministic")
+    in_order = ordering == "deterministic"
     async with Supervisor(drain_s=0) as supervisor:
         if on_event is None:
-            return await _Unobserved(plan, encoded, options, supervisor).run()
+            return await _Unobserved(plan, encoded, seed, in_order, supervisor).run()
+        options = Options(seed=_draw_seed() if seed is None else seed, in_order=in_order)
         return await _observed(plan, Start(state=encoded, options=options), supervisor, on_event)
 
 
@@ -101,16 +104,19 @@ def run_sync(graph: Graph | Plan, state: Mapping[str, Any] | None = None, **opti
     return asyncio.run(run(graph, state, **options))
 
 
+def _draw_seed() -> int:
+    return secrets.randbits(63)
+
+
 async def _observed(plan: Plan, start: Start, supervisor: Supervisor, on_event: Callable[[Envelope], None]) -> Finished:
     store = MemoryStore(defer=asyncio.get_running_loop().call_soon)
-    clock = SystemClock()
-    execution_id = new_execution_id(clock)
+    execution_id = new_execution_id(_CLOCK)
     runner = Runner(
         plan,
         start,
         id=execution_id,
         store=store,
-        clock=clock,
+        clock=_CLOCK,
         spawn=supervisor.spawn,
         threads=supervisor.threads,
         hub=Hub(),
@@ -151,6 +157,13 @@ def _finished(end: ExecutionEnd) -> Finished:
     )
 
 
+def _finished_unobserved(end: End, steps: int) -> Finished:
+    """As ``_finished``, without writing the state as JSON in between."""
+    assert end.state is not None
+    state = {key: thaw(to_bytes(value)) for key, value in end.state.values.items()}
+    return Finished(end.status, end.outcome, state, end.failure, steps, thaw(end.state.get(ERRORS) or b"[]"))
+
+
 class _Nothing:
     """An emission that nobody hears."""
 
@@ -161,12 +174,14 @@ class _Nothing:
 class _Unobserved:
     """An execution without a log. Fulfils ``lanes.Surroundings``."""
 
-    def __init__(self, plan: Plan, state: Mapping[str, bytes], options: Options, supervisor: Supervisor) -> None:
+    from_threads: tuple[()] = ()
+
+    def __init__(
+        self, plan: Plan, state: Mapping[str, bytes], seed: int | None, in_order: bool, supervisor: Supervisor
+    ) -> None:
         self._plan = plan
-        self._seed = options.seed
-        clock = SystemClock()
-        self._id = new_execution_id(clock)
-        self.from_threads: tuple[()] = ()
+        self._seed = seed
+        self._id: ExecutionId | None = None
         self._lanes = Lanes(
             name="lane:local",
             spawn=supervisor.spawn,
@@ -178,16 +193,16 @@ class _Unobserved:
         self._execution = Execution(
             plan,
             state=state,
-            options=options,
-            clock=clock,
+            options=Options(in_order=in_order),
+            clock=_CLOCK,
             performer=self._lanes,
             reporter=None,
             recorder=None,
             host=self,
         )
         self._lanes.execution = self._execution
-        self._over = asyncio.Event()
-        self._end: ExecutionEnd | None = None
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._end: End | None = None
 
     async def run(self) -> Finished:
         limit_s = self._plan.timeout_s
@@ -198,13 +213,13 @@ class _Unobserved:
             )
         try:
             self._lanes.start()
-            await self._over.wait()
+            await self._over
         finally:
             self._lanes.abort()
             if limit is not None:
                 limit.cancel()
         assert self._end is not None
-        return _finished(self._end)
+        return _finished_unobserved(self._end, self._execution.steps)
 
     def stopping(self) -> None:
         """See ``ending.Host``."""
@@ -212,13 +227,18 @@ class _Unobserved:
     def before_end(self, end: End) -> None:
         """See ``ending.Host``."""
 
-    def after_end(self, record: ExecutionEnd) -> None:
+    def after_end(self, end: End, record: Callable[[], ExecutionEnd]) -> None:
         """See ``ending.Host``."""
-        self._end = record
-        self._over.set()
+        self._end = end
+        if not self._over.done():
+            self._over.set_result(None)
 
     def context(self, attempt: Attempt, deadline: float | None) -> Context:
-        """See ``lanes.Surroundings``."""
+        """See ``lanes.Surroundings``. What only a context shows is made when there is one."""
+        if self._id is None:
+            self._id = new_execution_id(_CLOCK)
+        if self._seed is None:
+            self._seed = _draw_seed()
         return Context(
             attempt,
             _unheard,

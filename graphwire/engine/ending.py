@@ -1,8 +1,9 @@
 """How an execution ends: the final state, the terminal event, the sentinel, and what is kept of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -12,8 +13,10 @@ from graphwire.clock import Clock
 from graphwire.engine.attempt import Attempt, Scope
 from graphwire.engine.joining import final_state, shown_state, sides_of
 from graphwire.engine.merge import Conflict
+from graphwire.engine.plan import ERRORS
 from graphwire.engine.ports import ExecutionEnd
 from graphwire.engine.report import Reporter, conflict_event
+from graphwire.engine.state import State
 from graphwire.errors import NodeError, quoted
 from graphwire.events import types
 from graphwire.events.types import Failure
@@ -31,6 +34,8 @@ class End:
 
     Attributes:
         limit: The time limit that ended it, by name and in seconds.
+        outcome: Of a completed execution.
+        state: The final state, once the end is told.
         is_told: The terminal event was published.
     """
 
@@ -38,8 +43,16 @@ class End:
     failure: Failure | None = None
     reason: str | None = None
     limit: tuple[str, float] | None = None
-    state: bytes = b"{}"
+    outcome: Outcome | None = None
+    state: State | None = None
     is_told: bool = False
+    _state_json: bytes = b""
+
+    def state_json(self) -> bytes:
+        """Return the final state as JSON; made when it is first asked for."""
+        if not self._state_json and self.state is not None:
+            self._state_json = self.state.to_json()
+        return self._state_json
 
     @property
     def because(self) -> str:
@@ -66,8 +79,8 @@ class Host(Protocol):
     def before_end(self, end: End) -> None:
         """The terminal event comes next."""
 
-    def after_end(self, record: ExecutionEnd) -> None:
-        """The sentinel, number ``record.last_seq``, was published; 0 where there is no log."""
+    def after_end(self, end: End, record: Callable[[], ExecutionEnd]) -> None:
+        """The terminal event and the sentinel were published; ``record`` makes what is kept of the execution."""
 
 
 class Endings:
@@ -117,13 +130,8 @@ class Endings:
         if self._report is not None:
             for conflict in merged.conflicts:
                 self._report.execution(conflict_event(conflict))
-        return End("completed", state=merged.state.to_json())
-
-    def snapshot(self) -> Snapshot:
-        """Return the merge of all live and ended states. Where it would fail, the last write stands."""
-        root = self._execution.root
-        merged = shown_state(root.plan, sides_of(root.plan, root.scheduler, root.start))
-        return Snapshot(merged.state.to_json(), merged.conflicts)
+        outcome: Outcome = "partial" if self._execution.partial else "success"
+        return End("completed", outcome=outcome, state=merged.state)
 
     def written(self, scope: Scope) -> bytes:
         """Return what a finished child scope wrote, as a JSON object; deleted keys are null.
@@ -144,8 +152,9 @@ class Endings:
         """Publish the terminal event and the sentinel; return the final status."""
         now = self._clock.mono_ns()
         duration = (now - self._began_ns) // 1000 / 1000
-        if end.status != "completed":
-            end.state = self.snapshot().state
+        if end.state is None:
+            root = self._execution.root
+            end.state = shown_state(root.plan, sides_of(root.plan, root.scheduler, root.start)).state
         report, host = self._report, self._host
         last_seq = 0
         if report is not None and end.limit is not None:
@@ -158,47 +167,36 @@ class Endings:
             last_seq = report.sentinel(end.status, duration)
         end.is_told = True
         if host is not None:
-            host.after_end(self._record(end, last_seq, duration))
+            host.after_end(end, partial(self._record, end, end.state, last_seq, duration))
         return end.status
 
-    def _record(self, end: End, last_seq: int, duration: float) -> ExecutionEnd:
-        errors = msgspec.json.decode(end.state, type=_Errors).errors
+    def _record(self, end: End, state: State, last_seq: int, duration: float) -> ExecutionEnd:
         return ExecutionEnd(
             status=end.status,
-            outcome=self.outcome(end),
+            outcome=end.outcome,
             ended_at=datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC),
             duration_ms=duration,
             steps=self._execution.steps,
             last_seq=last_seq,
-            state=end.state,
+            state=end.state_json(),
             error=None if end.failure is None else _ENCODER.encode(end.failure),
-            errors=bytes(errors),
+            errors=state.get(ERRORS) or b"[]",
             reason=end.reason,
             durations_ms=self.durations_ms,
         )
-
-    def outcome(self, end: End) -> Outcome | None:
-        """Return the outcome of a completed execution; None for any other."""
-        if end.status != "completed":
-            return None
-        return "partial" if self._execution.partial else "success"
 
     def _terminal(
         self, end: End, duration: float
     ) -> types.ExecutionCompleted | types.ExecutionFailed | types.ExecutionCancelled:
         steps = self._execution.steps
         if end.status == "completed":
-            outcome = self.outcome(end)
-            assert outcome is not None
-            return types.ExecutionCompleted(outcome=outcome, duration_ms=duration, steps=steps, state=Raw(end.state))
+            assert end.outcome is not None
+            state = Raw(end.state_json())
+            return types.ExecutionCompleted(outcome=end.outcome, duration_ms=duration, steps=steps, state=state)
         if end.status == "failed":
             assert end.failure is not None
             return types.ExecutionFailed(error=end.failure, duration_ms=duration, steps=steps)
         return types.ExecutionCancelled(reason=end.reason, duration_ms=duration, steps=steps)
-
-
-class _Errors(msgspec.Struct):
-    errors: Raw = Raw(b"[]")
 
 
 def describe_end(error: NodeError) -> Failure:

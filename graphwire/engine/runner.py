@@ -252,11 +252,11 @@ class Runner:
             self._limit.cancel()
         self._tell_progress(self._estimate.ended(self.execution))
 
-    def after_end(self, record: ExecutionEnd) -> None:
+    def after_end(self, end: End, record: Callable[[], ExecutionEnd]) -> None:
         """See ``ending.Host``: hand the end to the store; over when it is stored."""
-        self._outbox.finish(record)
+        self._outbox.finish(record())
         self._outbox.submit()
-        self.hub.when_stored(record.last_seq, self._over.set)
+        self.hub.when_stored(self.hub.published, self._over.set)
 
     # --- what lanes ask (``lanes.Surroundings``) --------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import chain
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Generic, TypeVar
 
 from graphwire.engine.shelf import Shelf, take_activation, take_token
@@ -17,6 +17,7 @@ __all__ = ["VIRTUAL_EDGE", "Activation", "Scheduler", "Token"]
 S = TypeVar("S")
 
 _EACH, _COUNTED, _CHECKED = Rule.EACH, Rule.COUNTED, Rule.CHECKED
+_by_place = itemgetter(0)
 _by_edge = attrgetter("edge")
 _by_node = attrgetter("node")
 _by_arrival = attrgetter("arrival")
@@ -66,7 +67,7 @@ class Scheduler(Generic[S]):
     @property
     def ended(self) -> list[tuple[int, S]]:
         """Branches that ended: node and state, in definition order of the nodes, then in the order of ending."""
-        return sorted(self._ended, key=lambda branch: branch[0])
+        return sorted(self._ended, key=_by_place)
 
     @property
     def alone(self) -> bool:
@@ -90,13 +91,15 @@ class Scheduler(Generic[S]):
         """Return the activations that were handed out and are not completed, in ready order."""
         return list(self._active.values())
 
-    def states(self) -> Iterator[tuple[int, S]]:
-        """Yield node and state of every ended branch, token of an activation and waiting token.
+    def states(self) -> list[tuple[int, S]]:
+        """Return node and state of every ended branch, token of an activation and waiting token.
 
         In definition order of the nodes; at a node in the order given, tokens in definition order of their edges.
         """
-        found = [*self._ended, *((node, token.state) for node, token in self._tokens())]
-        yield from sorted(found, key=lambda pair: pair[0])
+        found = self._ended
+        if not self.is_quiescent:
+            found = [*found, *((node, token.state) for node, token in self._tokens())]
+        return sorted(found, key=_by_place)
 
     def map_states(self, change: Callable[[S], S]) -> None:
         """Replace every live and ended state, each distinct object once, so that what is shared stays shared."""

@@ -45,9 +45,9 @@ class Supervisor:
 
     def spawn(self, coro: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """Make a task that this supervisor owns."""
-        if self._watchdog is None:
-            self._watchdog = Watchdog(PERFORMING, self._is_busy)
-        self._watchdog.wake()
+        if not self._tasks:
+            self._watchdog = Watchdog.here(PERFORMING)
+            self._watchdog.enter()
         task = asyncio.get_running_loop().create_task(coro, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -66,19 +66,23 @@ class Supervisor:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._rest()
         if not task.cancelled() and (error := task.exception()) is not None:
             _LOG.error("task %s broke", task.get_name(), exc_info=error)
 
     async def __aenter__(self) -> Self:
         return self
 
-    def _is_busy(self) -> bool:
-        return bool(self._tasks)
+    def _rest(self) -> None:
+        if self._watchdog is not None and not self._tasks:
+            self._watchdog.leave()
+            self._watchdog = None
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self.drain()
-        if self._watchdog is not None:
-            self._watchdog.close()
+        if self._live or not all(map(asyncio.Task.done, self._tasks)):
+            await self.drain()
+        self._tasks.clear()
+        self._rest()
         self.threads.shutdown(wait=False, cancel_futures=True)
 
     async def drain(self) -> None:

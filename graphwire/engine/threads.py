@@ -56,7 +56,8 @@ class NodeThreads(Executor):
             self._is_closed = True
             if cancel_futures:
                 self._work.clear()
-            self._ready.notify_all()
+            if self._threads:
+                self._ready.notify_all()
 
     def _run(self, *_: Any) -> None:
         while True:

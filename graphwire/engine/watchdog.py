@@ -5,7 +5,6 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
 from types import CodeType, FrameType
 from weakref import ref
 
@@ -25,41 +24,45 @@ class Watchdog:
     which takes as long together are not. Timing each step of each coroutine instead would take a tenth of the
     engine's time per node.
 
+    It beats as long as there is something to watch, and once more: runs that follow each other closely find it at work.
+
     Args:
         performing: The code of the coroutine that performs attempts; its local ``attempt`` is the one that holds.
-        is_busy: Whether there is anything to watch.
     """
 
-    def __init__(self, performing: CodeType, is_busy: Callable[[], bool]) -> None:
+    def __init__(self, performing: CodeType) -> None:
         self._reference = ref(self)
         self._performing = performing
-        self._is_busy = is_busy
+        self._watched = 0
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._beaten_ns = 0
         self._is_beating = False
-        self._is_closed = False
-        self._timer: asyncio.TimerHandle | None = None
         self._suspect: Attempt | None = None
         self._suspected_beat = 0
         self._suspected_ns = 0
 
-    def wake(self) -> None:
-        """There is something to watch. Cheap to repeat."""
-        if self._is_beating or self._is_closed:
-            return
-        self._is_beating = True
-        self._beat()
-        if self._is_beating:
+    @classmethod
+    def here(cls, performing: CodeType) -> "Watchdog":
+        """Return the one that beats on this loop, else a new one."""
+        loop = asyncio.get_running_loop()
+        for reference in _WATCH.beating():
+            watchdog = reference()
+            if watchdog is not None and watchdog._loop is loop and watchdog._performing is performing:
+                return watchdog
+        return cls(performing)
+
+    def enter(self) -> None:
+        """There is something to watch, until as many have left as have entered."""
+        self._watched += 1
+        if not self._is_beating:
+            self._is_beating = True
+            self._beat()
             _WATCH.add(self._reference)
 
-    def close(self) -> None:
-        """Watch no more."""
-        self._is_closed = True
-        self._rest()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def leave(self) -> None:
+        """What was entered is over."""
+        self._watched -= 1
 
     def look(self, now_ns: int) -> None:
         """Look who holds the loop, if it is late; called every ``BEAT_S`` or so, on a thread of its own."""
@@ -80,8 +83,8 @@ class Watchdog:
 
     def _beat(self) -> None:
         self._beaten_ns = time.monotonic_ns()
-        if self._is_busy():
-            self._timer = self._loop.call_later(BEAT_S, self._beat)
+        if self._watched:
+            self._loop.call_later(BEAT_S, self._beat)
         else:
             self._rest()
 
@@ -124,6 +127,9 @@ class _Watch:
         if not self._needed.is_set():
             self._needed.set()
 
+    def beating(self) -> "set[ref[Watchdog]]":
+        return self._beating.copy()
+
     def discard(self, watchdog: "ref[Watchdog]") -> None:
         self._beating.discard(watchdog)
 
@@ -141,7 +147,7 @@ class _Watch:
 
     def _look(self) -> None:
         now_ns = time.monotonic_ns()
-        for reference in self._beating.copy():
+        for reference in self.beating():
             watchdog = reference()
             if watchdog is None:
                 self._beating.discard(reference)

@@ -92,7 +92,7 @@ def perform(definition: GraphDefinition, order: Random, *, in_order: bool = Fals
         attempt = flying.pop(order.randrange(len(flying)))
         execution.finish(attempt, returned(attempt.activation.id))
     assert execution.end is not None
-    outcome.status, outcome.state = execution.status, thaw(execution.end.state)
+    outcome.status, outcome.state = execution.status, thaw(execution.end.state_json())
     return outcome
 
 

@@ -44,7 +44,7 @@ class Watched:
     """A watchdog on this loop whose beat is late, looked at when a test says so."""
 
     def __init__(self) -> None:
-        self.dog = Watchdog(performing.__code__, lambda: True)
+        self.dog = Watchdog(performing.__code__)
         self.beat()
 
     def beat(self) -> None:
@@ -170,8 +170,8 @@ def test_loops_in_several_threads_are_watched_at_once() -> None:
 def test_a_loop_that_ends_while_it_is_watched_is_let_go() -> None:
     def left() -> "tuple[ref[Any], ref[Any]]":
         async def wake() -> Watchdog:
-            dog = Watchdog(performing.__code__, lambda: True)
-            dog.wake()
+            dog = Watchdog(performing.__code__)
+            dog.enter()
             await turn()
             return dog
 
@@ -186,11 +186,11 @@ def test_a_loop_that_ends_while_it_is_watched_is_let_go() -> None:
     assert [reference() for reference in references] == [None, None]
 
 
-async def test_a_watchdog_that_was_closed_watches_no_more() -> None:
-    dog = Watchdog(performing.__code__, lambda: True)
-    dog.wake()
-    dog.close()
-    dog.wake()
+async def test_a_watchdog_whom_all_have_left_rests_at_its_next_beat() -> None:
+    dog = Watchdog(performing.__code__)
+    dog.enter()
+    dog.leave()
+    dog._beat()
 
     rude = an_attempt()
     performing(rude, lambda: hold(HOLD_S))
@@ -199,11 +199,23 @@ async def test_a_watchdog_that_was_closed_watches_no_more() -> None:
 
 
 async def test_a_watchdog_looks_while_there_is_something_to_watch() -> None:
-    dog = Watchdog(performing.__code__, lambda: True)
-    dog.wake()
+    dog = Watchdog(performing.__code__)
+    dog.enter()
 
     rude = an_attempt()
     performing(rude, lambda: hold(HOLD_S))
-    dog.close()
+    dog.leave()
 
     assert rude.held_ns > 100 * MS
+
+
+async def test_who_comes_while_a_watchdog_beats_on_the_loop_shares_it() -> None:
+    dog = Watchdog(performing.__code__)
+    dog.enter()
+
+    assert Watchdog.here(performing.__code__) is dog
+
+    dog.leave()
+    dog._beat()
+
+    assert Watchdog.here(performing.__code__) is not dog
