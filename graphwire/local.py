@@ -35,6 +35,7 @@ from graphwire.types import ExecutionId, GraphId, Ordering, Outcome, TerminalSta
 from graphwire.values import freeze, thaw
 
 _CLOCK = SystemClock()
+_AS_FINISHED, _IN_ORDER = Options(), Options(in_order=True)
 _LOG = logging.getLogger(__name__)
 
 
@@ -193,7 +194,7 @@ class _Unobserved:
         self._execution = Execution(
             plan,
             state=state,
-            options=Options(in_order=in_order),
+            options=_IN_ORDER if in_order else _AS_FINISHED,
             clock=_CLOCK,
             performer=self._lanes,
             reporter=None,

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from msgspec import Struct
 
@@ -22,6 +22,10 @@ class Phase(Enum):
     SLEEPING = auto()
     OPEN = auto()
     CLOSED = auto()
+
+
+RUNNING: Final = Phase.RUNNING  # asking the class takes as long as a call, and this is asked per node
+CLOSED: Final = Phase.CLOSED
 
 
 class Scope:

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from graphwire.engine.attempt import Attempt, Phase
+from graphwire.engine.attempt import RUNNING, Attempt
 from graphwire.engine.report import Reporter
 from graphwire.events import types
 from graphwire.events.types import EventData
@@ -26,7 +26,7 @@ class Emissions:
 
     def emit(self, attempt: Attempt, event: EventData, size: int) -> None:
         """Publish an emission, or hold it; at a bound it is dropped. After the attempt's end it is discarded."""
-        if self._report is None or attempt.phase is not Phase.RUNNING or attempt.outcome is not None:
+        if self._report is None or attempt.phase is not RUNNING or attempt.outcome is not None:
             return
         attempt.emitted += 1
         if attempt.emitted > self._limit:
@@ -49,7 +49,7 @@ class Emissions:
         """
         if attempt.held_bytes + size <= MAX_HELD_BYTES or self._has_turn(attempt) or self._report is None:
             return True
-        is_over = attempt.phase is not Phase.RUNNING or attempt.outcome is not None
+        is_over = attempt.phase is not RUNNING or attempt.outcome is not None
         return is_over or attempt.emitted >= self._limit
 
     def release(self, attempt: Attempt) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from graphwire.clock import Clock
 from graphwire.engine import routing
-from graphwire.engine.attempt import Attempt, Outcome, Phase, Scope, below
+from graphwire.engine.attempt import CLOSED, RUNNING, Attempt, Outcome, Phase, Scope, below
 from graphwire.engine.deltas import Recorder
 from graphwire.engine.emissions import Emissions
 from graphwire.engine.ending import End, Endings, Host
@@ -174,13 +174,13 @@ class Execution:
         if self._in_order is not None:
             self._in_order.attempts.append(attempt)
         if refused is not None:
-            attempt.phase = Phase.RUNNING
+            attempt.phase = RUNNING
             self.running += 1
             self.finish(attempt, error=refused)
             return False
         behaviour = attempt.node.behaviour
         if attempt.node.needs_slot:
-            attempt.phase = Phase.RUNNING
+            attempt.phase = RUNNING
             self.running += 1
             return True
         if isinstance(behaviour, ForEach):
@@ -218,7 +218,7 @@ class Execution:
         Args:
             ended_ns: When it ended, on the clock's ``mono_ns``; now if it is not given.
         """
-        if attempt.phase is Phase.CLOSED or attempt.outcome is not None:
+        if attempt.phase is CLOSED or attempt.outcome is not None:
             return
         attempt.ended_ns = self.now_ns() if ended_ns is None else ended_ns
         if self.status != "running" or attempt.scope.failure is not None:
@@ -228,7 +228,7 @@ class Execution:
             # It keeps its slot until its turn, else dispatch would depend on timing.
             attempt.outcome = Outcome(value, error)
         else:
-            if attempt.phase is Phase.RUNNING:
+            if attempt.phase is RUNNING:
                 self.running -= 1
             if value is None and error is None:
                 self.succeed(attempt, None, b"null", None)
@@ -239,12 +239,12 @@ class Execution:
 
     def closed(self, attempt: Attempt) -> None:
         """An interrupted attempt is over, or has been given up. Idempotent."""
-        if attempt.phase is Phase.CLOSED or attempt.outcome is not None:
+        if attempt.phase is CLOSED or attempt.outcome is not None:
             return
         if self._in_order is not None:
             attempt.outcome = Outcome(is_cancelled=True)
         else:
-            if attempt.phase is Phase.RUNNING:
+            if attempt.phase is RUNNING:
                 self.running -= 1
             self.close(attempt)
         self.go_on()
@@ -282,7 +282,7 @@ class Execution:
         except NodeError as error:
             self.fail(attempt, error)
             return
-        attempt.phase = Phase.CLOSED
+        attempt.phase = CLOSED
         scope.attempts.pop(attempt, None)
         if not node.needs_slot:
             self.performer.forget(attempt)
@@ -399,7 +399,7 @@ class Execution:
         for scope in reversed(below(self.root)):
             for attempt in list(scope.attempts):
                 attempt.reason = "the engine failed"
-                if attempt.phase is Phase.RUNNING:
+                if attempt.phase is RUNNING:
                     self.performer.interrupt(attempt)
                 attempt.held = None
                 self.close(attempt)
@@ -447,7 +447,7 @@ class Execution:
     def _end(self, attempt: Attempt) -> None:
         if attempt.outcome is not None:
             attempt.outcome = Outcome(is_cancelled=True)
-        elif attempt.phase is Phase.RUNNING:
+        elif attempt.phase is RUNNING:
             self.performer.interrupt(attempt)
         elif attempt.items is not None and attempt.items.scopes:
             return  # it is closed after what is open in it
@@ -469,7 +469,7 @@ class Execution:
     def _leave(self, attempt: Attempt) -> None:
         if not attempt.node.needs_slot:
             self.performer.forget(attempt)
-        attempt.phase = Phase.CLOSED
+        attempt.phase = CLOSED
         attempt.scope.attempts.pop(attempt, None)
 
     def _settle(self) -> None:

@@ -3,7 +3,7 @@
 from collections import deque
 from typing import TYPE_CHECKING
 
-from graphwire.engine.attempt import Attempt, Outcome, Phase
+from graphwire.engine.attempt import RUNNING, Attempt, Outcome
 from graphwire.engine.performing import Gate, Performer
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class InOrder:
     def _end(self, attempt: Attempt, outcome: Outcome) -> None:
         execution = self._execution
         attempt.outcome = None
-        if attempt.phase is Phase.RUNNING:
+        if attempt.phase is RUNNING:
             execution.running -= 1
         if outcome.is_cancelled or execution.status != "running" or attempt.scope.failure is not None:
             attempt.held = None  # it never had its turn to speak

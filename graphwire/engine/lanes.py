@@ -24,6 +24,7 @@ from graphwire.values import thaw
 
 SLICE_NS = 1_000_000
 GRACE_S = 5.0
+_ASYNC, _STREAM = Mode.ASYNC, Mode.STREAM
 
 
 class Spawn(Protocol):
@@ -277,17 +278,16 @@ class Lanes:
             if limit is not None:  # only now: waiting for the store is no fault of the node
                 lane.timer = self._loop.call_later(limit, self._overrun, lane, attempt, limit)
             arguments = self._arguments(attempt, call, limit) if call.parameters else {}
-            if call.mode is Mode.ASYNC:
+            if call.mode is _ASYNC:
                 value = await call.function(**arguments)
-            elif call.mode is Mode.STREAM:
+            elif call.mode is _STREAM:
                 value = await self._consume(attempt, call.function(**arguments))
             else:
                 value = await self._in_thread(lane, call.function, arguments)
         except BaseException as error:  # border: node code may raise anything, SystemExit included
             failure = error
         finally:
-            attempt.lane = lane.attempt = lane.future = None
-            lane.in_thread = False
+            attempt.lane = lane.attempt = None
             if lane.timer is not None:
                 lane.timer.cancel()
                 lane.timer = None
@@ -306,8 +306,11 @@ class Lanes:
 
     async def _in_thread(self, lane: Lane, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         lane.in_thread = True
-        lane.future = self._threads.submit(_called, function, arguments)
-        value, error = await asyncio.wrap_future(lane.future)
+        try:
+            lane.future = self._threads.submit(_called, function, arguments)
+            value, error = await asyncio.wrap_future(lane.future)
+        finally:
+            lane.in_thread, lane.future = False, None
         if error is not None:
             raise error
         return value

@@ -46,6 +46,7 @@ class Scheduler(Generic[S]):
         layout = topology.layout(self._entries)
         self._rules = layout.rules
         self._checks = layout.has_checked
+        self._links = layout.links
         self._open_inputs = list(layout.open_inputs)
         self._passes: dict[int, int] = {}
         self._arrivals = 0
@@ -151,14 +152,14 @@ class Scheduler(Generic[S]):
         if active.get(node) is not activation:
             raise ValueError(f"{activation} is not active")
         topology = self._topology
+        if len(fired) == 1 and fired[0] == self._links[node] and not self._queues:
+            target = topology.targets[fired[0]]
+            if target not in active:
+                return self._pass_on(activation, fired[0], target, state)
         for edge in fired:
             if topology.sources[edge] != node:
                 raise ValueError(f"{activation} cannot fire edge {edge}")
         outgoing = topology.outgoing[node]
-        if len(outgoing) == 1 and fired and not self._checks and not self._queues:
-            target = topology.targets[edge]
-            if self._rules[target] is _EACH and target not in active:
-                return self._pass_on(activation, edge, target, state)
         due: list[Activation[S]] = []
         asked: list[int] = []
         del active[node]

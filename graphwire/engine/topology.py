@@ -24,11 +24,14 @@ class Layout:
         rules: Per node.
         open_inputs: Per node, the incoming edges whose source the entries reach; the others are dead.
         has_checked: Whether a node that the entries reach is ``Rule.CHECKED``.
+        links: Per node, its only outgoing edge where that is a link of a chain: a token on it activates its target,
+            and nothing else follows. -1 where there is none.
     """
 
     rules: tuple[Rule, ...]
     open_inputs: tuple[int, ...]
     has_checked: bool
+    links: tuple[int, ...]
 
 
 class Topology:
@@ -127,7 +130,12 @@ class Topology:
             if join == "any" or join == 1 or (join == "all" and inputs[node] + (node in starts) < 2):
                 continue
             rules[node] = Rule.COUNTED if self.plain[node] else Rule.CHECKED
-        return Layout(tuple(rules), tuple(inputs), any(rules[node] is Rule.CHECKED for node in reached))
+        has_checked = any(rules[node] is Rule.CHECKED for node in reached)
+        links = [-1] * len(self.joins)
+        for node, edges in enumerate(self.outgoing):
+            if len(edges) == 1 and not has_checked and rules[self.targets[edges[0]]] is Rule.EACH:
+                links[node] = edges[0]
+        return Layout(tuple(rules), tuple(inputs), has_checked, tuple(links))
 
 
 class _Ancestry:
