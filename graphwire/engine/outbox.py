@@ -50,6 +50,7 @@ class ExecutionOutbox:
 
     def take(self, max_bytes: int) -> Batch | None:
         """See ``ports.Outbox``. A commit is not cut in two, so a batch may be a little larger than asked."""
+        before = self._hub.taken_bytes
         events = self._hub.take_unstored(max_bytes)
         if not events:
             self.is_submitted = False
@@ -70,7 +71,7 @@ class ExecutionOutbox:
         if self._claims:
             claims = [each for each in self._claims if each[0] <= last]
             self._claims = [each for each in self._claims if each[0] > last]
-        size = sum(event.size for event in events) + sum(map(len, deltas))
+        size = self._hub.taken_bytes - before + sum(map(len, deltas))
         return Batch(self._id, start, events, deltas, end, size, claims)
 
     def stored(self, batch: Batch) -> None:

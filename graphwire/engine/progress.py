@@ -42,7 +42,10 @@ class Estimate:
         known = dict(durations_ms or {})
         self._has_history = bool(known)
         usual = sum(known.values()) / len(known) if known else 1.0
-        self._weights = [max(known.get(node, usual), 0.001) for node in plan.node_ids]
+        if known:
+            self._weights = [max(known.get(node, usual), 0.001) for node in plan.node_ids]
+        else:
+            self._weights = [usual] * len(plan.node_ids)
         self._total = sum(self._weights)
         self._highest = 0.0
 
@@ -67,10 +70,10 @@ class Estimate:
 
     def ended(self, execution: "Execution") -> Progress:
         """Return the progress directly before the end: all of it for an execution that completes."""
-        now = self.of(execution)
         if execution.end is None or execution.end.status != "completed":
-            return now
-        return Progress(100.0, now.completed, now.total, [], 0.0 if self._has_history else None)
+            return self.of(execution)
+        completed = len(execution.root.scheduler.passes)
+        return Progress(100.0, completed, len(self._weights), [], 0.0 if self._has_history else None)
 
 
 def _share(attempt: Attempt) -> float:

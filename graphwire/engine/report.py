@@ -61,7 +61,8 @@ class Reporter:
         """An attempt begins: what its join did, then ``node_started``."""
         if self.full:
             self.node(attempt, types.NodeEntered())
-        if attempt.activation.missing or _has_too_few(attempt):
+        join = attempt.node.definition.join
+        if attempt.activation.missing or (type(join) is int and len(attempt.activation.tokens) < join):
             edge_ids = attempt.scope.plan.edge_ids
             missing = [edge_ids[edge] for edge in attempt.activation.missing if edge >= 0]
             self.node(attempt, types.JoinReleased(missing=missing))
@@ -136,11 +137,6 @@ class Reporter:
             self.execution(event)
         else:
             self.node(attempt, event)
-
-
-def _has_too_few(attempt: Attempt) -> bool:
-    join = attempt.node.definition.join
-    return isinstance(join, int) and len(attempt.activation.tokens) < join
 
 
 def conflict_event(conflict: Conflict) -> types.StateMergeConflictDetected:

@@ -74,6 +74,7 @@ class Hub:
         published: Number of the newest event; ``first_seq - 1`` while there is none.
         stored: All events up to this one are on disk.
         visible: All events up to this one may be told; so may everything else about the execution.
+        taken_bytes: Bytes of the events that were handed over and are not stored yet.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Hub:
         self.published = self.stored = self.visible = first_seq - 1
         self._is_sync = durability == "sync"
         self._ring = Ring(first_seq, max_events=ring_events, max_bytes=ring_bytes)
+        self.taken_bytes = 0
         self._taken = first_seq - 1
         self._unstored_bytes = 0
         self._room = Room() if room is None else room
@@ -171,15 +173,13 @@ class Hub:
 
         Stops at ``max_bytes``, but never before the first event, and after the event ``upto``.
         """
-        taken: list[Published] = []
-        size = 0
-        for published in self._ring.after(self._taken):
-            size += published.size
-            if (taken and size > max_bytes) or (upto is not None and published.seq > upto):
-                break
-            taken.append(published)
+        taken = self._ring.after(self._taken)
+        size = self._unstored_bytes - self.taken_bytes
+        if size > max_bytes or upto is not None:
+            taken, size = _first(taken, max_bytes, self.published if upto is None else upto)
         if taken:
             self._taken = taken[-1].seq
+            self.taken_bytes += size
         return taken
 
     def mark_stored(self, seq: int) -> None:
@@ -192,10 +192,12 @@ class Hub:
             raise ValueError(f"event {seq} stored, but {self.published} is the last that was published")
         if seq <= self.stored:
             return
-        released = self._unstored_bytes
-        if seq < self.published:
-            released -= sum(item.size for item in self._ring.after(seq))
+        if seq == self._taken:
+            released = self.taken_bytes
+        else:
+            released = self._unstored_bytes - sum(item.size for item in self._ring.after(seq))
         self._unstored_bytes -= released
+        self.taken_bytes = max(0, self.taken_bytes - released)
         self.stored = seq
         self._taken = max(self._taken, seq)
         while self._barriers and self._barriers[0] <= seq:
@@ -212,7 +214,7 @@ class Hub:
 
     def discard(self) -> None:
         """Drop everything that is not stored and end the hub: the execution's start was refused."""
-        self._unstored_bytes = 0
+        self._unstored_bytes = self.taken_bytes = 0
         released = self._ring.cut(self.stored)
         self.published = self._taken = self._sentinel = self.visible = self.stored
         self._barriers.clear()
@@ -303,6 +305,16 @@ class Hub:
         waiting, self._room_waiting = self._room_waiting, {}
         for callback in waiting:
             callback()
+
+
+def _first(items: list[Published], max_bytes: int, upto: int) -> tuple[list[Published], int]:
+    """Return the first of the items, as many as fit, at least one of those up to ``upto``, and their bytes."""
+    size = 0
+    for place, item in enumerate(items):
+        if item.seq > upto or (place and size + item.size > max_bytes):
+            return items[:place], size
+        size += item.size
+    return items, size
 
 
 class Subscription:

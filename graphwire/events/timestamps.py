@@ -1,11 +1,13 @@
 """Points in time as they stand on the wire: RFC 3339, UTC, always six digits of microseconds and ``Z``."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+@lru_cache(maxsize=4)  # executions that begin in the same second share it; each also asks for second 0
 def format_second(second: int) -> str:
     """Return a whole second since the Unix epoch up to and with the decimal point: ``2026-11-20T19:45:30.``."""
     return f"{(_EPOCH + timedelta(seconds=second)).strftime('%Y-%m-%dT%H:%M:%S')}."
