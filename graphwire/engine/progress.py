@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from graphwire.engine.attempt import Attempt
@@ -48,21 +49,26 @@ class Estimate:
             self._weights = [usual] * len(plan.node_ids)
         self._total = sum(self._weights)
         self._highest = 0.0
+        self._begun = 0
+        self._begun_weight = 0.0
 
     def of(self, execution: "Execution") -> Progress:
         """Return the progress as of now."""
         active = list(execution.root.attempts)
         scheduler = execution.root.scheduler
         open_nodes = {activation.node for activation in scheduler.active()}
-        done = [node for node in scheduler.passes if node not in open_nodes]
-        weight = sum(self._weights[node] for node in done)
+        passes = scheduler.passes
+        for node in islice(passes, self._begun, None):  # those that began since it was asked last
+            self._begun_weight += self._weights[node]
+        self._begun = len(passes)
+        weight = self._begun_weight - sum(self._weights[node] for node in open_nodes)
         weight += sum(self._weights[attempt.node.index] * _share(attempt) for attempt in active)
         percent = min(MOST_BEFORE_END, 100 * weight / self._total) if self._total else 0.0
         self._highest = max(self._highest, round(percent, 1))
         left_ms = (self._total - weight) if self._has_history else None
         return Progress(
             percent=self._highest,
-            completed=len(done),
+            completed=len(passes) - len(open_nodes),
             total=len(self._weights),
             running=sorted({attempt.node.id for attempt in active}),
             eta_s=None if left_ms is None else round(max(left_ms, 0.0) / 1000, 3),
