@@ -7,7 +7,7 @@ from zlib import crc32
 from msgspec import DecodeError
 
 from graphwire.errors import HistoryDamaged
-from graphwire.events.encoding import read_published
+from graphwire.events.encoding import LF, read_published
 from graphwire.events.hub import Published
 from graphwire.types import ExecutionId
 
@@ -29,10 +29,12 @@ def encode_chunks(execution_id: ExecutionId, events: Sequence[Published], deltas
         raise ValueError("deltas are stored with the events of their commits")
     joined = _join(deltas) if deltas else None
     rows: list[ChunkRow] = []
-    for part in _parts(events):
-        lines = _join([event.line for event in part])
+    lines = [event.line for event in events]
+    for begin, end in _parts(lines):
+        body = _join(lines[begin:end])
+        first_seq, last_seq = events[begin].seq, events[end - 1].seq
         deltas_checksum = None if joined is None else crc32(joined)
-        rows.append((execution_id, part[0].seq, part[-1].seq, FORMAT, crc32(lines), deltas_checksum, lines, joined))
+        rows.append((execution_id, first_seq, last_seq, FORMAT, crc32(body), deltas_checksum, body, joined))
         joined = None
     return rows
 
@@ -76,18 +78,18 @@ def decode_events(lines: Sequence[bytes], *, first_seq: int, last_seq: int, afte
 
 
 def _join(documents: Sequence[bytes]) -> bytes:
-    joined = b"\n".join(documents)
-    if joined.count(b"\n") != len(documents) - 1:
+    if LF in b"".join(documents):  # looking for the first takes a fifth of the time of counting them
         raise ValueError("a stored document holds a line break")
-    return joined
+    return b"\n".join(documents)
 
 
-def _parts(events: Sequence[Published]) -> Iterator[Sequence[Published]]:
+def _parts(lines: Sequence[bytes]) -> Iterator[tuple[int, int]]:
     begin = size = 0
-    for place, event in enumerate(events):
-        size += len(event.line)
-        if size > MAX_CHUNK_BYTES and place > begin:
-            yield events[begin:place]
-            begin, size = place, len(event.line)
-    if begin < len(events):
-        yield events[begin:]
+    if sum(map(len, lines)) > MAX_CHUNK_BYTES:  # else, as nearly always, all of them are one part
+        for place, line in enumerate(lines):
+            size += len(line)
+            if size > MAX_CHUNK_BYTES and place > begin:
+                yield begin, place
+                begin, size = place, len(line)
+    if begin < len(lines):
+        yield begin, len(lines)
