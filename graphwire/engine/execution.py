@@ -396,9 +396,12 @@ class Execution:
         self.end = End("failed", failure=failure)
         self.ready.clear()
         self.dispatchable.clear()
-        for scope in reversed(below(self.root)):
-            for attempt in list(scope.attempts):
+        scopes = below(self.root)
+        for scope in scopes:  # all of them first: closing the last one in a scope looks at its opener's
+            for attempt in scope.attempts:
                 attempt.reason = "the engine failed"
+        for scope in reversed(scopes):
+            for attempt in list(scope.attempts):
                 if attempt.phase is RUNNING:
                     self.performer.interrupt(attempt)
                 attempt.held = None
