@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from graphwire import Graph
+from graphwire.types import Ordering
 from tests.engine.running import course, nothing, turn
 
 
@@ -59,6 +60,30 @@ async def test_a_body_of_several_nodes_gives_what_each_item_wrote() -> None:
 
     assert done.state["results"] == [{"more": 3, "twice": 2}, {"more": 5, "twice": 4}]
     assert "more" not in done.state
+
+
+@pytest.mark.parametrize("ordering", ["as_finished", "deterministic"])
+async def test_once_an_item_has_failed_no_further_ones_are_opened(ordering: Ordering) -> None:
+    begun: list[int] = []
+    is_waiting = asyncio.Event()
+
+    async def work(item: int) -> None:
+        begun.append(item)
+        if item == 1:
+            is_waiting.set()
+            await asyncio.Event().wait()
+        await is_waiting.wait()
+        raise ValueError("no")
+
+    graph = each(Graph("b").node(work), max_parallelism=2)
+    done = await course(graph, {"list": list(range(10))}, ordering=ordering)
+
+    assert begun == [0, 1]
+    assert [event.path[0]["index"] for event in done.of("node_started") if event.path] == [0, 1]
+    assert done.nodes("node_cancelled") == ["work"]
+    assert done.finished.status == "failed"
+    assert done.finished.error is not None
+    assert done.finished.error.node == "each"
 
 
 @pytest.mark.bad_input(97)
