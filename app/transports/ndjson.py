@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.services.readers import EventReader
 from app.transports.framing import joined
-from app.transports.sending import attended, send_writes
+from app.transports.sending import send_stream
 from graphwire.events.hub import Published
 
 MEDIA_TYPE = "application/x-ndjson"
@@ -45,11 +45,8 @@ class NdjsonResponse(StreamingResponse):
         self._reader = reader
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await attended(self.stream_response(send), self._until_left(receive), self._reader)
-
-    async def stream_response(self, send: Send) -> None:
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-        await send_writes(start, self._writes, send)
+        await send_stream(scope, send, start, self._writes, self._until_left(receive), self._reader)
 
     async def _until_left(self, receive: Receive) -> None:
         await self.listen_for_disconnect(receive)

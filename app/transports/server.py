@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from app.transports.sending import AFTERWARDS, Rest
+
 log = logging.getLogger(__name__)
 
 NOTSENT_LOWAT_BYTES = 16 * 1024
@@ -78,9 +80,15 @@ class StreamProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, cast("Any", self._closing(cycle, app)))
 
     def _closing(self, cycle: RequestResponseCycle, app: ASGIApp) -> ASGIApp:
-        """Have an answer that does not wait for the end of its request's body say that the connection closes."""
+        """Have an answer that does not wait for the end of its request's body say that the connection closes.
+
+        What the application leaves to be sent is sent when it has returned.
+        """
 
         async def closing(scope: Scope, receive: Receive, send: Send) -> None:
+            rest: list[Rest] = []
+            scope["extensions"] = {AFTERWARDS: rest.append}
+
             async def noted(message: Message) -> None:
                 if message["type"] == "http.response.start" and cycle.more_body:
                     cycle.keep_alive = False
@@ -88,6 +96,8 @@ class StreamProtocol(HttpToolsProtocol):
                 await send(message)
 
             await app(scope, receive, noted)
+            for stream in rest:
+                await stream(send)
 
         return closing
 

@@ -8,7 +8,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.services.readers import EventReader
 from app.transports.framing import joined
-from app.transports.sending import attended, send_writes
+from app.transports.sending import send_stream
 from graphwire.events.hub import Published
 
 MEDIA_TYPE = "text/event-stream"
@@ -82,14 +82,10 @@ class SseResponse(EventSourceResponse):
         self._reader = reader
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # One task beside this one, where the library has a group of three: they cost more than the events of a chain.
-        await attended(self._stream_response(send), self._listen_for_disconnect(receive), self._reader)
-
-    async def _stream_response(self, send: Send) -> None:
-        # Without the library's time limit on each write: the connection itself cuts clients that do not read.
+        # One task beside the request's, where the library has a group of three, which costs more than a short chain;
+        # and no time limit around each write: the connection itself cuts clients that do not read.
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-        await send_writes(start, self._writes, send)
-        self.active = False
+        await send_stream(scope, send, start, self._writes, self._listen_for_disconnect(receive), self._reader)
 
     async def _client_left(self, message: Message) -> None:
         self._reader.leave()

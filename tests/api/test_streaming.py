@@ -5,13 +5,15 @@ import json
 from collections.abc import Sequence
 
 import pytest
+from starlette.types import Message, Scope, Send
 
 from app.services.presence import Presence
 from app.services.readers import EventReader
 from app.services.streams import StreamService
 from app.transports.framing import MAX_WRITE_BYTES, joined, stream
-from app.transports.ndjson import NdjsonForm
-from app.transports.sse import SseForm, frame
+from app.transports.ndjson import NdjsonForm, NdjsonResponse
+from app.transports.sending import AFTERWARDS, Rest
+from app.transports.sse import SseForm, SseResponse, frame
 from graphwire.clock import FakeClock
 from graphwire.engine.memory import MemoryStore
 from graphwire.engine.ports import Batch
@@ -120,6 +122,86 @@ async def test_a_reader_costs_nothing_once_it_is_closed() -> None:
 
     assert waiting.cancelled()
     assert reader.cursor == 1
+
+
+def make_answer(reader: EventReader, form: str) -> SseResponse | NdjsonResponse:
+    """Return the answer that streams what a reader gets."""
+    if form == "sse":
+        blocks = stream(reader, SseForm(comments=True, retry_ms=1_000), heartbeat_s=10, clock=FakeClock())
+        return SseResponse(blocks, reader)
+    return NdjsonResponse(stream(reader, NdjsonForm(), heartbeat_s=10, clock=FakeClock()), reader)
+
+
+async def never_left() -> Message:
+    """Be a client that stays."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+@pytest.mark.parametrize("form", ["sse", "ndjson"])
+async def test_a_server_that_sends_the_rest_afterwards_sends_the_same(form: str) -> None:
+    hub, streams = make_world(TALK, ring_events=4)
+    plain: list[Message] = []
+    outer: list[Message] = []
+    inner: list[Message] = []
+    rest: list[Rest] = []
+
+    async def answer(scope: Scope, send: Send) -> None:
+        await make_answer(streams.open(EXECUTION, hub, after=0, filter=None), form)(scope, never_left, send)
+
+    await answer({"type": "http"}, sending_to(plain))
+    await answer({"type": "http", "extensions": {AFTERWARDS: rest.append}}, sending_to(inner))
+    await rest[0](sending_to(outer))
+
+    assert [message["type"] for message in inner] == ["http.response.start"]
+    assert inner + outer == plain
+    assert plain[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+
+
+@pytest.mark.parametrize("form", ["sse", "ndjson"])
+async def test_a_client_that_leaves_ends_its_stream(form: str) -> None:
+    reader, left = make_waiting_reader()
+
+    async def leave() -> Message:
+        return {"type": "http.disconnect"}
+
+    async with asyncio.timeout(5):
+        await make_answer(reader, form)({"type": "http"}, leave, sending_to([]))
+
+    assert left == ["of itself"]
+
+
+@pytest.mark.parametrize("form", ["sse", "ndjson"])
+async def test_a_start_that_cannot_be_sent_closes_the_reader(form: str) -> None:
+    reader, left = make_waiting_reader()
+
+    async def refuse(message: Message) -> None:
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        await make_answer(reader, form)({"type": "http"}, never_left, refuse)
+
+    assert left == ["of itself"]
+
+
+def make_waiting_reader() -> tuple[EventReader, list[str]]:
+    """Return a reader that has all there is, and a list that grows when it is closed."""
+    left: list[str] = []
+    hub, _ = make_world(["node_message"])
+
+    def closed(reader: EventReader, of_itself: bool) -> None:
+        left.append("of itself" if of_itself else "dismissed")
+
+    return EventReader(EXECUTION, hub, MemoryStore(), after=1, filter=None, closed=closed), left
+
+
+def sending_to(sent: list[Message]) -> Send:
+    """Return what keeps all that is sent."""
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    return send
 
 
 @pytest.mark.bad_input(65)
