@@ -32,6 +32,7 @@ def _graphs() -> None:
         sa.Column("created_at_us", sa.BigInteger, nullable=False),
         sa.Column("updated_at_us", sa.BigInteger, nullable=False),
         sa.Column("deleted_at_us", sa.BigInteger),
+        sa.Column("search_text", sa.Text, nullable=False),
     )
     op.create_table(
         "graph_versions",

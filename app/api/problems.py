@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from app.api import errors
-from app.services.errors import CodeChanged, GraphExists, GraphReadOnly, IdempotencyMismatch
+from app.services.errors import CodeChanged, GraphExists, GraphReadOnly, IdempotencyMismatch, PreconditionRequired
 from app.storage.errors import RevisionConflict
 from graphwire.errors import (
     AtCapacity,
@@ -45,6 +45,7 @@ _STATUS: Mapping[type[GraphwireError], int] = {
     GraphReadOnly: 409,
     IdempotencyMismatch: 422,
     RevisionConflict: 412,
+    PreconditionRequired: 428,
     errors.MethodNotAllowed: 405,
     errors.NotAcceptable: 406,
     errors.BodyTooLarge: 413,
@@ -165,9 +166,11 @@ _REASONS = {
     404: "There is no such thing.",
     406: "None of the media types that are offered is accepted.",
     409: "Not now; what is allowed is in the answer.",
+    412: "It was changed meanwhile; `current` is its version.",
     413: "The body is too large.",
     415: "The body is of a type that is not taken.",
     422: "It could be read, but is wrong; every problem is listed.",
+    428: "A change of what exists needs `If-Match`.",
     429: "A limit is reached; try again after `Retry-After`.",
     503: "The service starts, drains or has no storage; try again after `Retry-After`.",
 }

@@ -28,3 +28,12 @@ class CodeChanged(GraphwireError):
     """The code that a version of a graph names is not what it was when the version was stored."""
 
     code, title = "code_changed", "Code changed"
+
+
+class PreconditionRequired(GraphwireError):
+    """A graph that exists is changed only with `If-Match`, so that nobody overwrites what they have not seen.
+
+    `If-Match` names the version that the change was made for, as the `ETag` of the graph gives it; `*` is any.
+    """
+
+    code, title = "precondition_required", "Precondition required"

@@ -26,6 +26,8 @@ graphs = Table(
     # A deleted graph keeps its row and versions: its executions still show what ran, and no version number
     # is ever given to two definitions.
     Column("deleted_at_us", BigInteger),
+    # Id, name and description of the latest version, folded: databases differ in what they take for the same letter.
+    Column("search_text", Text, nullable=False),
 )
 
 graph_versions = Table(

@@ -117,7 +117,7 @@ def check(
     """
     findings = validate(definition, registry, code=code, max_nodes=max_nodes, max_edges=max_edges)
     if findings.problems:
-        raise _error(findings)
+        raise refusal(findings)
     return findings.warnings
 
 
@@ -142,14 +142,15 @@ def check_value(
     try:
         definition = parse_definition(value)
     except GraphInvalid:
-        raise _error(validation.run_salvaged(salvage_definition(value), known)) from None
+        raise refusal(validation.run_salvaged(salvage_definition(value), known)) from None
     findings = validation.run(Scope(definition), known)
     if findings.problems:
-        raise _error(findings)
+        raise refusal(findings)
     return definition, findings.warnings
 
 
-def _error(findings: Findings) -> InvalidInput:
+def refusal(findings: Findings) -> InvalidInput:
+    """Return the error that ``check`` raises for these findings."""
     error = invalid_graph(findings.problems, findings.left_out)
     codes = {problem.code for problem in findings.problems}
     if codes == {CodeNotAllowed.code}:

@@ -25,11 +25,17 @@ async def test_the_examples_run(service: Service) -> None:
     start = example(document, "/graphs/{graph_id}/execute", "post")
 
     created = await service.client.post("/graphs", json=graph)
-    changed = await service.client.put(f"/graphs/{graph['id']}", json=example(document, "/graphs/{graph_id}", "put"))
+    changed = await service.client.put(
+        f"/graphs/{graph['id']}",
+        json=example(document, "/graphs/{graph_id}", "put"),
+        headers={"If-Match": created.headers["etag"]},
+    )
+    validated = await service.client.post("/graphs/validate", json=example(document, "/graphs/validate", "post"))
     finished = await service.client.post(f"/graphs/{graph['id']}/execute/wait", json=start)
     streamed = await service.client.post(f"/graphs/{graph['id']}/execute/stream", json=start)
 
     assert (created.status_code, changed.status_code) == (201, 200)
+    assert validated.json()["valid"] is True
     assert finished.json()["state"]["offer"] == "Yours for 108.0"
     assert "event: stream_end" in streamed.text
     cancelled = await service.client.post(

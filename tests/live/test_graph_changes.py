@@ -41,7 +41,8 @@ async def test_a_read_during_a_change_does_not_bring_the_old_version_back(
             reading = group.create_task(service.client.get("/graphs/made"))
             await gates["get"].reached.wait()
             patches.undo()
-            replaced = await service.client.put("/graphs/made", json=definition(name="Second"))
+            second, any_version = definition(name="Second"), {"If-Match": "*"}
+            replaced = await service.client.put("/graphs/made", json=second, headers=any_version)
             gates["get"].opened.set()
 
     assert (replaced.json()["version"], reading.result().json()["version"]) == (2, 1)

@@ -15,7 +15,7 @@ def definition(graph_id: str = "made", **fields: Any) -> dict[str, Any]:
 async def test_a_graph_is_created_shown_replaced_run_and_deleted(service: Service) -> None:
     created = await service.client.post("/graphs", json=definition())
     shown = await service.client.get("/graphs/made")
-    replaced = await service.client.put("/graphs/made", json=definition(name="Second"))
+    replaced = await service.client.put("/graphs/made", json=definition(name="Second"), headers={"If-Match": '"1"'})
     ran = await service.run("made")
     old = await service.run("made", version=1)
     deleted = await service.client.delete("/graphs/made")
@@ -36,9 +36,9 @@ async def test_a_graph_is_created_shown_replaced_run_and_deleted(service: Servic
 async def test_a_definition_that_changes_nothing_makes_no_version(service: Service) -> None:
     await service.client.post("/graphs", json=definition())
 
-    again = await service.client.put("/graphs/made", json=definition())
+    again = await service.client.put("/graphs/made", json=definition(), headers={"If-Match": "*"})
 
-    assert again.json()["version"] == 1
+    assert (again.status_code, again.json()["version"], again.headers["etag"]) == (200, 1, '"1"')
 
 
 async def test_put_makes_a_graph_that_is_not_there(service: Service) -> None:
@@ -66,21 +66,6 @@ async def test_graphs_from_folders_are_changed_there_only(service: Service) -> N
 
     assert (put.status_code, put.json()["code"]) == (409, "graph_read_only")
     assert (delete.status_code, delete.json()["code"]) == (409, "graph_read_only")
-
-
-@pytest.mark.bad_input(36)
-async def test_a_graph_is_not_deleted_while_it_is_executed(service: Service) -> None:
-    delay = {"id": "n", "type": "delay", "config": {"seconds": 600}}
-    await service.client.post("/graphs", json={"id": "made", "nodes": [delay]})
-    execution = await service.start("made")
-
-    refused = await service.client.delete("/graphs/made")
-    await service.client.post(f"/executions/{execution}/cancel")
-    await service.events(execution)
-    deleted = await service.client.delete("/graphs/made")
-
-    assert (refused.status_code, refused.json()["code"]) == (409, "graph_in_use")
-    assert deleted.status_code == 204
 
 
 async def test_all_that_is_wrong_with_a_definition_is_told_at_once(service: Service) -> None:
@@ -114,19 +99,6 @@ async def test_code_in_a_definition_that_came_as_data_is_refused(service: Servic
     answer = await service.client.post("/graphs", json={"id": "made", "nodes": [node]})
 
     assert (answer.status_code, answer.json()["code"]) == (422, "code_not_allowed")
-
-
-async def test_graphs_are_listed_in_pages(service: Service) -> None:
-    whole = [item["id"] for item in (await service.client.get("/graphs")).json()["items"]]
-
-    read: list[str] = []
-    address: str | None = "/graphs?limit=1"
-    while address is not None:
-        answer = await service.client.get(address)
-        read += [item["id"] for item in answer.json()["items"]]
-        address = answer.links["next"]["url"] if answer.json()["next"] else None
-
-    assert read == whole == ["chain", "failing", "gated", "talk"]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ async def test_a_new_file_gets_its_folder_and_its_tables(tmp_path: Path) -> None
 
 async def test_a_database_is_opened_again_with_what_was_in_it(database_file: Path) -> None:
     async with open_database(f"sqlite:///{database_file}") as database, database.write() as connection:
-        await connection.execute(text("INSERT INTO graphs VALUES ('orders', 'api', 1, 0, 0, NULL)"))
+        await connection.execute(text("INSERT INTO graphs VALUES ('orders', 'api', 1, 0, 0, NULL, 'orders')"))
 
     async with open_database(f"sqlite:///{database_file}") as database, database.read() as connection:
         assert (await connection.execute(text("SELECT id FROM graphs"))).scalar_one() == "orders"

@@ -60,15 +60,15 @@ async def test_another_definition_or_other_code_makes_a_version_and_the_old_ones
 
 @pytest.mark.bad_input(35)
 async def test_a_change_of_what_changed_meanwhile_is_refused(graphs: GraphRepository) -> None:
-    await graphs.put(definition("a"), now=NOW, expected_version=0)
-    await graphs.put(definition("b"), now=NOW, expected_version=1)
+    await graphs.put(definition("a"), now=NOW, expected={0})
+    await graphs.put(definition("b"), now=NOW, expected={1})
 
     with pytest.raises(RevisionConflict) as caught:
-        await graphs.put(definition("c"), now=NOW, expected_version=1)
+        await graphs.put(definition("c"), now=NOW, expected={1})
     with pytest.raises(RevisionConflict):
-        await graphs.delete(ORDERS, now=NOW, expected_version=1)
+        await graphs.delete(ORDERS, now=NOW, expected={1})
     with pytest.raises(RevisionConflict):
-        await graphs.put(definition("c"), now=NOW, expected_version=0)
+        await graphs.put(definition("c"), now=NOW, expected={0})
 
     assert caught.value.facts == {"current": 2}
     stored = await graphs.get(ORDERS)
@@ -88,7 +88,7 @@ async def test_a_deleted_graph_is_gone_but_its_versions_stay_and_their_numbers_a
     assert (await graphs.versions(ORDERS)).items == []
     assert await graphs.get_version(ORDERS, 1) is not None
     assert not await graphs.delete(ORDERS, now=NOW)
-    assert await graphs.put(definition("a"), now=NOW, expected_version=0) == Put(2, is_new=True, is_changed=True)
+    assert await graphs.put(definition("a"), now=NOW, expected={0}) == Put(2, is_new=True, is_changed=True)
 
 
 async def test_a_graph_is_not_deleted_while_it_is_executed(graphs: GraphRepository, store: SqlExecutionStore) -> None:

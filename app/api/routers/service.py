@@ -38,9 +38,9 @@ code {{ overflow-wrap: anywhere }}
 @router.get("/", include_in_schema=False)
 async def first_page(graphs: Graphs) -> Response:
     """Show the graphs, and where to go on."""
-    page = await graphs.list(limit=_LISTED, after=None)
-    items = [(each.graph_id, each.name, each.description) for each in page.items]
-    return HTMLResponse(_first_page(items, is_cut=page.next is not None))
+    page, following = await graphs.list(limit=_LISTED, after=None)
+    items = [(each.info.graph_id, each.info.name, each.info.description) for each in page]
+    return HTMLResponse(_first_page(items, is_cut=following is not None))
 
 
 @router.get("/docs", include_in_schema=False)

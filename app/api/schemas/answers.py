@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 from starlette.responses import Response
 
 from app.services.views import ExecutionView, StateView
@@ -106,11 +106,13 @@ class Applied(Struct):
 
 
 class Finding(Struct):
-    """One thing to know about a definition, with its place."""
+    """One thing to know about a definition, with its place; line and column where it was read from text."""
 
     pointer: str
     code: str
     detail: str
+    line: int | UnsetType = UNSET
+    column: int | UnsetType = UNSET
 
 
 class Graph(Struct):
@@ -124,13 +126,22 @@ class Graph(Struct):
 
 
 class GraphSummary(Struct):
-    """A graph in a list."""
+    """A graph in a list, as its newest version.
+
+    `source` is `api` or `folder`. `valid` is false where the version cannot run any more, and null where nobody has
+    looked yet. `created_at` is when the graph was stored first, `updated_at` when its newest version was. A long
+    `description` is cut.
+    """
 
     id: str
     version: int
     name: str | None
     description: str | None
+    source: Literal["api", "folder"]
     read_only: bool
+    valid: bool | None
+    created_at: datetime
+    updated_at: datetime
 
 
 class Graphs(Struct):
@@ -138,6 +149,72 @@ class Graphs(Struct):
 
     items: list[GraphSummary]
     next: str | None
+
+
+class VersionSummary(Struct):
+    """A version in a list. `digest` is SHA-256 of the canonical definition. A long `description` is cut."""
+
+    version: int
+    name: str | None
+    description: str | None
+    digest: str
+    created_at: datetime
+
+
+class Versions(Struct):
+    """A page of a graph's versions, newest first; ``next`` is null on the last one."""
+
+    items: list[VersionSummary]
+    next: str | None
+
+
+class Change(Struct):
+    """A place where two values differ. `before` is left out where there was nothing, `after` where there is nothing."""
+
+    pointer: str
+    before: Any | UnsetType = UNSET
+    after: Any | UnsetType = UNSET
+
+
+class ItemChange(Struct):
+    """A node or an edge that both versions have. The pointers lead into it."""
+
+    id: str
+    changes: list[Change]
+
+
+class ItemsDifference(Struct):
+    """How nodes or edges differ. `reordered`: those that both versions have stand in another order."""
+
+    added: list[dict[str, Any]]
+    removed: list[dict[str, Any]]
+    changed: list[ItemChange]
+    reordered: bool
+
+
+class Difference(Struct, rename={"before": "from", "after": "to"}):
+    """How two versions of a graph differ. `settings` are the places outside of nodes and edges."""
+
+    id: str
+    before: int
+    after: int
+    nodes: ItemsDifference
+    edges: ItemsDifference
+    settings: list[Change]
+
+
+class Validation(Struct):
+    """What can be said about a definition: at most 100 problems and 100 warnings, then counts of the rest.
+
+    `definition` is its canonical form; left out where it has not the shape of one.
+    """
+
+    valid: bool
+    problems: list[Finding]
+    warnings: list[Finding]
+    problems_left_out: int | UnsetType = UNSET
+    warnings_left_out: int | UnsetType = UNSET
+    definition: Raw | UnsetType = UNSET
 
 
 class NodeTypes(Struct):
@@ -154,7 +231,8 @@ class Health(Struct):
 
 
 ALL: tuple[type[Struct], ...] = (
-    Accepted, Applied, Execution, Executions, Graph, Graphs, Health, NodeTypes, Result, State,
+    Accepted, Applied, Difference, Execution, Executions, Graph, Graphs, Health, NodeTypes, Result, State, Validation,
+    Versions,
 )  # fmt: skip
 
 
@@ -214,7 +292,16 @@ def state(view: StateView) -> State:
 
 def findings(problems: Sequence[Problem]) -> list[Finding]:
     """Shape problems or warnings."""
-    return [Finding(each.pointer, each.code, each.detail) for each in problems]
+    return [
+        Finding(
+            each.pointer,
+            each.code,
+            each.detail,
+            UNSET if each.line is None else each.line,
+            UNSET if each.column is None else each.column,
+        )
+        for each in problems
+    ]
 
 
 def _links(execution_id: str) -> Links:

@@ -1,0 +1,250 @@
+"""What follows from a definition: its findings and its plan. Made once, and what is large is made beside the loop."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+from app.storage.repositories.graphs import StoredVersion
+from graphwire.engine.plan import Plan, compile_plan
+from graphwire.errors import InvalidInput, Problem
+from graphwire.graphs.code import Code
+from graphwire.graphs.definition import GraphDefinition, parse_definition
+from graphwire.graphs.registry import Registry
+from graphwire.graphs.state_schema import StateSchema
+from graphwire.graphs.validation import Findings, check, check_value, refusal, validate_value
+from graphwire.json_text import read_json
+from graphwire.types import GraphId
+
+MAX_KEPT = 1_000
+MAX_MARKS = 50_000
+LARGE_ITEMS = 2_000
+LARGE_BYTES = 20_000
+"""Some 200 nodes: what is larger is not parsed, checked and compiled on the event loop."""
+
+T = TypeVar("T")
+Key: TypeAlias = tuple[GraphId, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """A version, ready to be started.
+
+    Attributes:
+        node_ids: Of all its nodes, those inside bodies included.
+    """
+
+    plan: Plan
+    schema: StateSchema | None
+    node_ids: frozenset[str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A definition that can run, as it is stored."""
+
+    definition: GraphDefinition
+    text: bytes
+    digest: str
+    warnings: Sequence[Problem]
+
+    @classmethod
+    def of(cls, definition: GraphDefinition, warnings: Sequence[Problem]) -> "Checked":
+        return cls(definition, definition.to_json(), definition.digest(), warnings)
+
+    @property
+    def id(self) -> GraphId:
+        return GraphId(self.definition.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What can be said about a value. ``text`` is its canonical form where it has the shape of a definition."""
+
+    text: bytes | None
+    findings: Findings
+
+
+class Derived:
+    """Checks and compiles. A version never changes, so what follows from one is remembered.
+
+    Args:
+        max_nodes: Of a definition; likewise ``max_edges``.
+    """
+
+    def __init__(self, registry: Registry, *, max_nodes: int, max_edges: int) -> None:
+        self._registry = registry
+        self._max_nodes = max_nodes
+        self._max_edges = max_edges
+        self._runnable: dict[Key, Runnable] = {}
+        self._replayable: dict[Key, Plan] = {}
+        self._findings: dict[Key, Findings] = {}
+        self._marks: dict[Key, bool] = {}
+        # One large definition at a time: side by side in threads they would only slow the loop down.
+        self._large = asyncio.Lock()
+
+    async def checked(self, value: Any, known: Sequence[Problem] = ()) -> Checked:
+        """Check a definition that came as data. ``known`` are problems that were found already.
+
+        Raises:
+            InvalidInput: It is not valid.
+        """
+
+        def check() -> Checked:
+            return Checked.of(
+                *check_value(value, self._registry, max_nodes=self._max_nodes, max_edges=self._max_edges, known=known)
+            )
+
+        return await self.made(_is_large(value), check)
+
+    def check(self, definition: GraphDefinition, code: Code | None) -> Checked:
+        """Check a definition. Raises as ``checked``."""
+        warnings = check(definition, self._registry, code=code, max_nodes=self._max_nodes, max_edges=self._max_edges)
+        return Checked.of(definition, warnings)
+
+    async def judged(self, value: Any) -> Judged:
+        """Say all that can be said about a definition that came as data."""
+        return await self.made(_is_large(value), lambda: self._judged(value))
+
+    async def findings(self, stored: StoredVersion, code: Code | None) -> Findings:
+        """Return what can be said against a version."""
+        found = await self._remembered(self._findings, stored, lambda: self._found(stored, code))
+        _keep(self._marks, _key(stored), not found.problems, MAX_MARKS)
+        return found
+
+    def note(self, key: Key, findings: Findings) -> None:
+        """Remember what was found when a version was stored."""
+        _keep(self._findings, key, findings)
+        _keep(self._marks, key, not findings.problems, MAX_MARKS)
+
+    def is_valid(self, key: Key) -> bool | None:
+        """Return whether a version can run, as far as that is known."""
+        return self._marks.get(key)
+
+    async def mark(self, versions: Sequence[tuple[StoredVersion, Code | None]]) -> None:
+        """Find out which of these versions can run."""
+
+        def look() -> list[bool]:
+            return [not self._found(stored, code).problems for stored, code in versions]
+
+        size = sum(len(stored.definition) for stored, _ in versions)
+        for (stored, _), is_valid in zip(versions, await self.made(size > LARGE_BYTES, look), strict=True):
+            _keep(self._marks, _key(stored), is_valid, MAX_MARKS)
+
+    def known(self, key: Key) -> Runnable | None:
+        """Return a version that was made ready before."""
+        return self._runnable.get(key)
+
+    def known_plan(self, key: Key) -> Plan | None:
+        """Return a plan that was made for repeating commits before."""
+        return self._replayable.get(key)
+
+    async def runnable(self, stored: StoredVersion, code: Code | None) -> Runnable:
+        """Make a version ready to be started.
+
+        Raises:
+            InvalidInput: It is not valid any more.
+        """
+        found = await self.findings(stored, code)
+        if found.problems:
+            raise refusal(found)
+        return await self._remembered(self._runnable, stored, lambda: self._compiled(stored, code))
+
+    async def replayable(self, stored: StoredVersion, code: Code) -> Plan:
+        """Return the plan of a version for repeating its commits, which calls no code.
+
+        Raises:
+            InvalidInput: It is not valid any more.
+        """
+        version = stored.info.version
+        return await self._remembered(
+            self._replayable, stored, lambda: compile_plan(_parsed(stored), self._registry, code, version)
+        )
+
+    async def definition(self, stored: StoredVersion) -> GraphDefinition:
+        """Return the definition of a version.
+
+        Raises:
+            InvalidInput: It cannot be read any more.
+        """
+        return await self.made(len(stored.definition) > LARGE_BYTES, lambda: _parsed(stored))
+
+    async def made(self, is_large: bool, make: Callable[[], T]) -> T:
+        """Return what ``make`` makes; of something large in a thread, one at a time."""
+        if not is_large:
+            return make()
+        async with self._large:
+            return await asyncio.to_thread(make)
+
+    def _judged(self, value: Any) -> Judged:
+        findings = self._validated(value, None)
+        try:
+            return Judged(parse_definition(value).to_json(), findings)
+        except InvalidInput:
+            return Judged(None, findings)
+
+    def _found(self, stored: StoredVersion, code: Code | None) -> Findings:
+        try:
+            return self._validated(read_json(stored.definition), code)
+        except InvalidInput as error:
+            return Findings(error.problems or (Problem("", error.code, error.detail),))
+
+    def _validated(self, value: Any, code: Code | None) -> Findings:
+        return validate_value(value, self._registry, code=code, max_nodes=self._max_nodes, max_edges=self._max_edges)
+
+    def _compiled(self, stored: StoredVersion, code: Code | None) -> Runnable:
+        definition = _parsed(stored)
+        plan = compile_plan(definition, self._registry, code or Code(), stored.info.version)
+        schema = definition.state.schema_
+        return Runnable(plan, None if schema is None else StateSchema(schema), frozenset(_node_ids(plan)))
+
+    async def _remembered(self, memory: dict[Key, T], stored: StoredVersion, make: Callable[[], T]) -> T:
+        """Return what follows from a version; made once, however many ask for it at the same time."""
+        key = _key(stored)
+        if key not in memory and len(stored.definition) <= LARGE_BYTES:
+            _keep(memory, key, make())
+        if key in memory:
+            return memory[key]
+        async with self._large:
+            if key in memory:
+                return memory[key]
+            made = await asyncio.to_thread(make)
+            _keep(memory, key, made)
+            return made
+
+
+def _key(stored: StoredVersion) -> Key:
+    return stored.info.graph_id, stored.info.version
+
+
+def _parsed(stored: StoredVersion) -> GraphDefinition:
+    return parse_definition(read_json(stored.definition))
+
+
+def _is_large(value: Any) -> bool:
+    """Say whether a JSON value has more than ``LARGE_ITEMS`` values in it, without looking at many more."""
+    waiting, count = [value], 0
+    while waiting and count <= LARGE_ITEMS:
+        each = waiting.pop()
+        inner = each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+        count += len(inner)
+        waiting += inner
+    return count > LARGE_ITEMS
+
+
+def _node_ids(plan: Plan) -> list[str]:
+    found: list[str] = []
+    waiting = [plan]
+    while waiting:
+        for node in waiting.pop().nodes:
+            found.append(node.id)
+            if node.body is not None:
+                waiting.append(node.body)
+    return found
+
+
+def _keep(memory: dict[Key, T], key: Key, value: T, bound: int = MAX_KEPT) -> None:
+    """Remember, and forget the oldest beyond the bound."""
+    if len(memory) >= bound and key not in memory:
+        del memory[next(iter(memory))]
+    memory[key] = value

@@ -1,0 +1,110 @@
+"""Deleting a graph that is in use."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from app.storage.repositories.executions import ExecutionRepository
+from tests.live.control import gates
+from tests.live.serving import Service, parse, types
+from tests.live.test_graph_changes import hold
+
+DELAY = {"id": "n", "type": "delay", "config": {"seconds": 600}}
+
+
+def definition(**fields: Any) -> dict[str, Any]:
+    return {"id": "made", "nodes": [DELAY], **fields}
+
+
+@pytest.mark.capability("GRF-07")
+@pytest.mark.bad_input(36)
+async def test_a_graph_is_not_deleted_while_it_is_executed(service: Service) -> None:
+    await service.client.post("/graphs", json=definition())
+    executions = [await service.start("made") for _ in range(2)]
+
+    refused = await service.client.delete("/graphs/made")
+    for execution in executions:
+        await service.client.post(f"/executions/{execution}/cancel")
+        await service.events(execution)
+    deleted = await service.client.delete("/graphs/made")
+
+    assert (refused.status_code, refused.json()["code"], refused.json()["executions"]) == (409, "graph_in_use", 2)
+    assert "?force=true" in refused.json()["detail"]
+    assert deleted.status_code == 204
+
+
+@pytest.mark.capability("GRF-07")
+@pytest.mark.bad_input(36)
+async def test_a_forced_deletion_ends_the_executions_first_and_their_streams_say_so(service: Service) -> None:
+    await service.client.post("/graphs", json=definition())
+    executions = [await service.start("made") for _ in range(3)]
+    other = await service.start("gated")
+
+    async def follow(execution: str) -> bytes:
+        async with service.client.stream("GET", f"/executions/{execution}/events") as answer:
+            return b"".join([part async for part in answer.aiter_bytes()])
+
+    async with asyncio.TaskGroup() as group:
+        streams = [group.create_task(follow(execution)) for execution in executions]
+        deleted = await service.client.delete("/graphs/made?force=true")
+
+    assert deleted.status_code == 204
+    for stream in streams:
+        assert types(parse(stream.result()))[-2:] == ["execution_cancelled", "stream_end"]
+    for execution in executions:
+        ended = (await service.client.get(f"/executions/{execution}")).json()
+        assert (ended["status"], ended["reason"]) == ("cancelled", "its graph is deleted")
+    assert (await service.client.get("/graphs/made")).status_code == 404
+    assert (await service.client.get(f"/executions/{other}")).json()["status"] == "running"
+    gates["gate"].opened.set()
+    await service.events(other)
+
+
+@pytest.mark.bad_input(36)
+async def test_a_forced_deletion_takes_in_what_starts_and_what_comes_later_finds_no_graph(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await service.client.post("/graphs", json=definition())
+    hold(monkeypatch, ExecutionRepository, "node_durations", first=True)
+    async with asyncio.TaskGroup() as group:
+        starting = group.create_task(service.client.post("/graphs/made/execute"))
+        await gates["node_durations"].reached.wait()
+        deleting = group.create_task(service.client.delete("/graphs/made?force=true"))
+        await service.client.get("/health/live")
+        later = group.create_task(service.client.post("/graphs/made/execute"))
+        await service.client.get("/health/live")
+        gates["node_durations"].opened.set()
+
+    assert (starting.result().status_code, deleting.result().status_code) == (202, 204)
+    assert later.result().status_code == 404
+    ended = await service.client.get(starting.result().headers["location"])
+    assert ended.json()["status"] == "cancelled"
+
+
+@pytest.mark.bad_input(35, 36)
+async def test_a_forced_deletion_of_another_version_cancels_nothing(service: Service) -> None:
+    await service.client.post("/graphs", json=definition())
+    execution = await service.start("made")
+
+    refused = await service.client.delete("/graphs/made?force=true", headers={"If-Match": '"2"'})
+    read_only = await service.client.delete("/graphs/chain?force=true")
+
+    assert (refused.status_code, refused.json()["current"]) == (412, 1)
+    assert (read_only.status_code, read_only.json()["code"]) == (409, "graph_read_only")
+    assert (await service.client.get(f"/executions/{execution}")).json()["status"] == "running"
+    await service.client.delete("/graphs/made?force=true")
+
+
+async def test_a_graph_with_executions_that_have_ended_is_deleted_without_force(service: Service) -> None:
+    await service.client.post("/graphs", json={"id": "made", "nodes": [{**DELAY, "config": {"seconds": 0}}]})
+    ended = await service.run("made")
+
+    assert (await service.client.delete("/graphs/made")).status_code == 204
+    assert (await service.client.get(f"/executions/{ended['id']}")).json()["status"] == "completed"
+
+
+async def test_force_is_true_or_false(service: Service) -> None:
+    answer = await service.client.delete("/graphs/never?force=perhaps")
+
+    assert answer.status_code == 422
