@@ -78,6 +78,7 @@ def describe(error: MarkedYAMLError, text: str) -> Fault:
     line, column = _numbers(place) if place else (1, 1)
     said = f"{error.context or ''} {error.problem or ''}"
     if "Unicode character escape" in said or "code length" in said or "hexadecimal" in said:
+        column -= place.index - text.rfind("\\", 0, place.index) if place else 0
         return Fault("the escape stands for no character", line, column, is_escape=True)
     found = text[place.index : place.index + 1] if place else ""
     if " tab character" in said or "cannot start any token" in said:

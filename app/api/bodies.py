@@ -1,20 +1,22 @@
 """Reading request bodies: size before type, type before text, text before meaning."""
 
 import asyncio
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar
 
 from pydantic import BaseModel
 from starlette.requests import Request
 
 from app.api.errors import UnsupportedCompression, UnsupportedMediaType
 from app.api.middleware import too_large
-from graphwire.errors import GraphInvalid, InvalidInput
+from graphwire.errors import GraphInvalid, InvalidInput, Problem
+from graphwire.graphs.documents import MEDIA_TYPES, Document, Format, read_document
 from graphwire.graphs.shape import parse_model
-from graphwire.json_text import read_json
 
 Model = TypeVar("Model", bound=BaseModel)
 
-JSON = "application/json"
+_JSON_ONLY: Final[Mapping[str, Format]] = {"application/json": "json"}
 LARGE_BYTES = 100_000
 """What is larger is not parsed on the event loop."""
 
@@ -38,11 +40,11 @@ async def read_bytes(request: Request, *, max_bytes: int, setting: str = "GRAPHW
     return b"".join(parts)
 
 
-def require_json(request: Request) -> None:
-    """Check that a body says that it is JSON in UTF-8, not compressed.
+def format_of(request: Request, media_types: Mapping[str, Format]) -> Format:
+    """Return the format that a body says that it has; it must be UTF-8 and not compressed. Nothing is guessed.
 
     Raises:
-        UnsupportedMediaType, UnsupportedCompression: It does not.
+        UnsupportedMediaType, UnsupportedCompression: It says something else, or nothing.
     """
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
@@ -50,21 +52,39 @@ def require_json(request: Request) -> None:
     media_type, _, parameters = request.headers.get("content-type", "").partition(";")
     named = [part.strip().lower().replace('"', "") for part in parameters.split(";") if part.strip()]
     charsets = [part for part in named if part.startswith("charset=")]
-    if media_type.strip().lower() != JSON or any(charset != "charset=utf-8" for charset in charsets):
-        raise UnsupportedMediaType(f"the body must be {JSON} in UTF-8", allowed=[JSON])
+    format = media_types.get(media_type.strip().lower())
+    if format is None or any(charset != "charset=utf-8" for charset in charsets):
+        first: dict[Format, str] = {}
+        for name, named_format in media_types.items():
+            first.setdefault(named_format, name)
+        allowed = list(first.values())
+        raise UnsupportedMediaType(f"the body must be {' or '.join(allowed)} in UTF-8", allowed=allowed)
+    return format
 
 
-async def read_value(
-    request: Request, *, max_bytes: int, max_depth: int, setting: str = "GRAPHWIRE_MAX_BODY_BYTES"
-) -> Any:
-    """Read a body that must be there, as one JSON value.
+@asynccontextmanager
+async def reading_definition(request: Request, *, max_bytes: int, max_depth: int) -> AsyncIterator[Document]:
+    """Read a definition that must be there, as JSON or YAML; what is refused inside the block is told with its place.
 
     Raises:
         BodyTooLarge, UnsupportedMediaType, UnsupportedCompression: As their names say.
-        InvalidInput: It is not JSON, or not within the limits.
+        InvalidInput: It is not what it says, or not within the limits; or what the block raised.
     """
-    require_json(request)
-    return await _read_json(await read_bytes(request, max_bytes=max_bytes, setting=setting), max_depth)
+    format = format_of(request, MEDIA_TYPES)
+    data = await read_bytes(request, max_bytes=max_bytes, setting="GRAPHWIRE_MAX_DEFINITION_BYTES")
+    document = await _read(data, format, max_depth)
+    try:
+        yield document
+    except InvalidInput as error:
+        error.problems = await located(document, error.problems)
+        raise
+
+
+async def located(document: Document, problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """Return problems or warnings with the places to which their pointers lead."""
+    if not problems or len(document.data) <= LARGE_BYTES:
+        return document.located(problems)
+    return await asyncio.to_thread(document.located, problems)
 
 
 async def read_model(request: Request, model: type[Model], *, max_bytes: int, max_depth: int) -> Model:
@@ -77,14 +97,15 @@ async def read_model(request: Request, model: type[Model], *, max_bytes: int, ma
     data = await read_bytes(request, max_bytes=max_bytes)
     if not data:
         return model()
-    require_json(request)
+    document = await _read(data, format_of(request, _JSON_ONLY), max_depth)
     try:
-        return parse_model(model, await _read_json(data, max_depth))
+        return parse_model(model, document.value)
     except GraphInvalid as error:
-        raise InvalidInput(error.detail, error.problems, left_out=error.left_out) from None
+        problems = await located(document, error.problems)
+        raise InvalidInput(error.detail, problems, left_out=error.left_out) from None
 
 
-async def _read_json(data: bytes, max_depth: int) -> Any:
+async def _read(data: bytes, format: Format, max_depth: int) -> Document:
     if len(data) <= LARGE_BYTES:
-        return read_json(data, max_depth=max_depth)
-    return await asyncio.to_thread(read_json, data, max_depth=max_depth)
+        return read_document(data, format, max_depth=max_depth)
+    return await asyncio.to_thread(read_document, data, format, max_depth=max_depth)

@@ -9,6 +9,7 @@ from app.api.errors import NotAcceptable
 SSE = "text/event-stream"
 NDJSON = "application/x-ndjson"
 JSON = "application/json"
+YAML = "application/yaml"
 HTML = "text/html"
 
 

@@ -24,11 +24,13 @@ async def adopt_folders(graphs: GraphService, folders: Iterable[Path]) -> None:
             _log(str(failure.source_path), failure.problems)
         for graph in loaded.graphs:
             try:
-                _log(f"{graph.source_path} (warning)", await graphs.adopt(graph))
+                _log(f"{graph.source_path} (warning)", graph.located(await graphs.adopt(graph)))
             except InvalidInput as error:
-                _log(str(graph.source_path), error.problems or [Problem("", error.code, error.detail)])
+                problems = error.problems or [Problem("", error.code, error.detail)]
+                _log(str(graph.source_path), graph.located(problems))
 
 
 def _log(path: str, problems: Sequence[Problem]) -> None:
     for problem in problems:
-        log.warning("%s: %s %s", path, problem.pointer, problem.detail)
+        place = "" if problem.line is None else f":{problem.line}:{problem.column}"
+        log.warning("%s%s: %s %s", path, place, problem.pointer, problem.detail)

@@ -1,8 +1,8 @@
-"""Graphs from a folder: JSON files with definitions, Python files with ``Graph`` objects and functions."""
+"""Graphs from a folder: JSON and YAML files with definitions, Python files with ``Graph`` objects and functions."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -11,11 +11,11 @@ from graphwire.errors import GraphInvalid, InvalidInput, Problem, quoted
 from graphwire.graphs.builder import Graph
 from graphwire.graphs.code import Code, is_reference
 from graphwire.graphs.definition import GraphDefinition, parse_definition
+from graphwire.graphs.documents import SUFFIXES, Document, Format, format_of_suffix, read_document
 from graphwire.graphs.folder_files import FolderFile, read_files
 from graphwire.graphs.python_files import run_file
 from graphwire.graphs.registry import Registry
 from graphwire.graphs.validation import check_value
-from graphwire.json_text import read_json
 
 MAX_FILE_BYTES: Final = 5 * 1024 * 1024
 
@@ -27,12 +27,18 @@ class Loaded:
     Attributes:
         code: What its references resolve to.
         digest: SHA-256, in hex, of the sources that it refers to; "" if it names no code.
+        document: The text that it was read from; None of a graph in Python.
     """
 
     definition: GraphDefinition
     code: Code
     digest: str
     source_path: Path
+    document: Document | None = field(default=None, repr=False)
+
+    def located(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        """Return problems of the definition with their line and column in the file, where it is a text."""
+        return tuple(problems) if self.document is None else self.document.located(problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class LoadedFolder:
 
 
 def load_folder(path: Path, *, registry: Registry | None = None, max_file_bytes: int = MAX_FILE_BYTES) -> LoadedFolder:
-    """Read every ``*.json`` and ``*.py`` file directly in a folder. Runs the Python files: they are trusted.
+    """Read every ``*.json``, ``*.yaml``, ``*.yml`` and ``*.py`` file directly in a folder; the last are run: trusted.
 
     A reference ``module:name`` names a Python file of the folder by its stem. Links that lead out of the folder and
     what is no regular file are refused. A file that cannot be used is a failure, never an exception; so is a graph
@@ -77,7 +83,7 @@ class _Loading:
 
     def run(self, max_file_bytes: int) -> LoadedFolder:
         files: list[FolderFile] = []
-        for file in read_files(self._path, suffixes=(".json", ".py"), max_bytes=max_file_bytes):
+        for file in read_files(self._path, suffixes=(*SUFFIXES, ".py"), max_bytes=max_file_bytes):
             if isinstance(file, FolderFile):
                 files.append(file)
             else:
@@ -105,13 +111,11 @@ class _Loading:
             self._digests[file.path.stem] = hashlib.sha256(file.data).hexdigest()
 
     def _graphs(self, file: FolderFile) -> Iterator[Loaded]:
-        if file.path.suffix == ".json":
-            try:
-                definition = self._definition(read_json(file.data), {})
-            except InvalidInput as error:
-                self._fail(file.path, error.problems or [Problem("", error.code, error.detail)])
-            else:
-                yield self._loaded(definition, {}, file.path)
+        format = format_of_suffix(file.path.suffix)
+        if format is not None:
+            loaded = self._read(file, format)
+            if loaded is not None:
+                yield loaded
             return
         module = self._modules.get(file.path.stem)
         found = [] if module is None else [value for value in vars(module).values() if isinstance(value, Graph)]
@@ -122,6 +126,16 @@ class _Loading:
             except InvalidInput as error:
                 self._fail(file.path, error.problems)
 
+    def _read(self, file: FolderFile, format: Format) -> Loaded | None:
+        document: Document | None = None
+        try:
+            document = read_document(file.data, format)
+            return self._loaded(self._definition(document.value, {}), {}, file.path, document)
+        except InvalidInput as error:
+            problems = error.problems if document is None else document.located(error.problems)
+            self._fail(file.path, problems or (Problem("", error.code, error.detail),))
+            return None
+
     def _definition(self, value: Any, functions: Mapping[str, Any]) -> GraphDefinition:
         try:
             return parse_definition(value)
@@ -130,13 +144,15 @@ class _Loading:
                 check_value(value, self._registry, code=Code(functions, modules=self._modules))
             raise
 
-    def _loaded(self, definition: GraphDefinition, functions: Mapping[str, Any], path: Path) -> Loaded:
+    def _loaded(
+        self, definition: GraphDefinition, functions: Mapping[str, Any], path: Path, document: Document | None = None
+    ) -> Loaded:
         named = {text.partition(":")[0] for text in _texts(definition.to_value()) if is_reference(text)}
         if functions:
             named.add(path.stem)
         digests = [f"{name}:{self._digests[name]}" for name in sorted(named & self._digests.keys())]
         digest = hashlib.sha256("\n".join(digests).encode()).hexdigest() if digests else ""
-        return Loaded(definition, Code(functions, modules=self._modules, digest=digest), digest, path)
+        return Loaded(definition, Code(functions, modules=self._modules, digest=digest), digest, path, document)
 
     def _fail(self, path: Path, problems: "tuple[Problem, ...] | list[Problem]") -> None:
         self._failures.append(FileFailure(path, tuple(problems)))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from graphwire.graphs.loader import LoadedFolder, load_folder
-from graphwire.graphs.validation import check
+from graphwire.graphs.validation import check, validate
 from tests.graphs.samples import REGISTRY, make_value
 
 PYTHON = """
@@ -199,3 +199,45 @@ def test_a_file_named_like_a_module_of_python_hides_nothing(tmp_path: Path) -> N
 def test_a_folder_that_is_not_there_is_the_callers_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         load_folder(tmp_path / "nowhere")
+
+
+def test_a_folder_gives_its_graphs_in_yaml(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text("id: one\nnodes: [{id: a, type: transform, config: {set: {x: '1'}}}]\n")
+    (tmp_path / "two.yml").write_text("id: two\nnodes:\n- {id: a, type: function, config: {function: 'shop:fetch'}}\n")
+    write(tmp_path, shop_py=PYTHON)
+
+    loaded = load_folder(tmp_path)
+
+    assert loaded.failures == ()
+    graphs = {each.definition.id: each for each in loaded.graphs}
+    assert sorted(graphs) == ["one", "orders", "two"]
+    assert check(graphs["two"].definition, REGISTRY, code=graphs["two"].code) == ()
+    assert graphs["two"].digest == graphs["orders"].digest
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "place"),
+    [
+        ("a.yaml", "id: x\nnodes:\n- {id: a}\n", ("/nodes/0/type", 3, 3)),
+        ("a.yml", "id: x\nid: y\n", ("/id", 2, 1)),
+        ("a.json", '{"id": "x",\n "nodes": [{"id": "a", "typ": 1}]}', ("/nodes/0/typ", 2, 24)),
+        ("a.json", '{"id": "x",\n "id": "y"}', ("/id", 2, 2)),
+    ],
+)
+def test_the_problems_of_a_file_have_their_places(
+    tmp_path: Path, name: str, text: str, place: tuple[str, int, int]
+) -> None:
+    (tmp_path / name).write_text(text)
+
+    (failure,) = load_folder(tmp_path).failures
+
+    assert place in [(problem.pointer, problem.line, problem.column) for problem in failure.problems]
+
+
+def test_problems_found_later_can_be_placed_in_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("id: x\nnodes:\n- id: a\n  type: nothing\n")
+
+    (loaded,) = load_folder(tmp_path).graphs
+    (problem,) = loaded.located(validate(loaded.definition, REGISTRY).problems)
+
+    assert (problem.code, problem.line, problem.column) == ("unknown_node_type", 4, 9)

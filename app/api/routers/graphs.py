@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Container, Mapping
+from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -12,11 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api import pagination, problems
-from app.api.bodies import read_value
+from app.api.bodies import located, reading_definition
 from app.api.dependencies import Bounds, BoundsDep, Graphs
+from app.api.documents import DocumentRoute
 from app.api.idempotency import PARAMETER as KEY
 from app.api.idempotency import REPEATED, once, read_key
-from app.api.negotiation import JSON, accepted, accepts, choose
+from app.api.negotiation import JSON, YAML, accepted, accepts, choose
 from app.api.preconditions import Expected, Known, etag
 from app.api.schemas import answers
 from app.api.schemas import graphs as shapes
@@ -26,9 +28,10 @@ from app.storage.repositories.idempotency import MadeVersion
 from graphwire.errors import NotFound, quoted
 from graphwire.graphs.definition import GraphDefinition
 from graphwire.graphs.diagram import to_dot, to_mermaid
+from graphwire.graphs.documents import Document
 from graphwire.types import GraphId
 
-router = APIRouter(tags=["graphs"], dependencies=[Depends(accepts(JSON))])
+router = APIRouter(tags=["graphs"], route_class=DocumentRoute, dependencies=[Depends(accepts(JSON, YAML))])
 drawings = APIRouter(tags=["graphs"])
 
 MERMAID = "text/vnd.mermaid"
@@ -36,14 +39,9 @@ DOT = "text/vnd.graphviz"
 _UNCHANGED: Mapping[int | str, Any] = {304: {"description": "It is the version that `If-None-Match` names."}}
 
 
-async def read_definition(request: Request, bounds: Bounds) -> object:
-    """Return a definition as it came. Raises as ``bodies.read_value``."""
-    return await read_value(
-        request,
-        max_bytes=bounds.max_definition_bytes,
-        max_depth=bounds.max_json_depth,
-        setting="GRAPHWIRE_MAX_DEFINITION_BYTES",
-    )
+def read_definition(request: Request, bounds: Bounds) -> AbstractAsyncContextManager[Document]:
+    """Read a definition, and place what is refused in it. Raises as ``bodies.reading_definition``."""
+    return reading_definition(request, max_bytes=bounds.max_definition_bytes, max_depth=bounds.max_json_depth)
 
 
 Version = Annotated[
@@ -71,16 +69,17 @@ async def list_graphs(
 @router.post(
     "/graphs",
     status_code=201,
-    openapi_extra=described(GraphDefinition, example=GRAPH_EXAMPLE, required=True, parameters=[KEY]),
+    openapi_extra=described(
+        GraphDefinition, example=GRAPH_EXAMPLE, required=True, media_types=(JSON, YAML), parameters=[KEY]
+    ),
     responses={**answers.describe(answers.Graph, 201), **problems.responses(400, 406, 409, 413, 415, 422, 503)},
 )
 async def create_graph(request: Request, bounds: BoundsDep, graphs: Graphs) -> Response:
     """Store a new graph. The body is the definition; code in it is refused."""
     key = read_key(request)
-    value = await read_definition(request, bounds)
-    async with once(request, key, value) as turn:
+    async with read_definition(request, bounds) as document, once(request, key, document.value) as turn:
         if not turn.is_repeated:
-            view = await graphs.create(value, turn.claim)
+            view = await graphs.create(document.value, turn.claim)
             turn.made = MadeVersion(view.id, view.version)
     if turn.is_repeated:
         view = await graphs.made(turn.version.graph_id, turn.version.version)
@@ -90,7 +89,7 @@ async def create_graph(request: Request, bounds: BoundsDep, graphs: Graphs) -> R
 
 @router.post(
     "/graphs/validate",
-    openapi_extra=described(GraphDefinition, example=GRAPH_EXAMPLE, required=True),
+    openapi_extra=described(GraphDefinition, example=GRAPH_EXAMPLE, required=True, media_types=(JSON, YAML)),
     responses={**answers.describe(answers.Validation), **problems.responses(400, 406, 413, 415, 422)},
 )
 async def validate_graph(request: Request, bounds: BoundsDep, graphs: Graphs) -> Response:
@@ -98,8 +97,11 @@ async def validate_graph(request: Request, bounds: BoundsDep, graphs: Graphs) ->
 
     A definition with problems is no error here: the answer is 200 and lists them. Only a text that cannot be read is.
     """
-    judged = await graphs.judge(await read_definition(request, bounds))
-    return answers.answer(shapes.validation(judged, judged.findings.problems, judged.findings.warnings))
+    async with read_definition(request, bounds) as document:
+        judged = await graphs.judge(document.value)
+    wrong = await located(document, judged.findings.problems)
+    odd = await located(document, judged.findings.warnings)
+    return answers.answer(shapes.validation(judged, wrong, odd))
 
 
 @router.get(
@@ -113,7 +115,7 @@ async def get_graph(graph_id: str, graphs: Graphs, known: Known) -> Response:
 
 @router.put(
     "/graphs/{graph_id}",
-    openapi_extra=described(GraphDefinition, example=GRAPH_EXAMPLE, required=True),
+    openapi_extra=described(GraphDefinition, example=GRAPH_EXAMPLE, required=True, media_types=(JSON, YAML)),
     responses={
         **answers.describe(answers.Graph),
         **answers.describe(answers.Graph, 201),
@@ -127,8 +129,8 @@ async def replace_graph(
 
     A graph that exists is changed with `If-Match` only: 412 where it was changed meanwhile.
     """
-    value = await read_definition(request, bounds)
-    view, is_new = await graphs.replace(GraphId(graph_id), value, expected=expected)
+    async with read_definition(request, bounds) as document:
+        view, is_new = await graphs.replace(GraphId(graph_id), document.value, expected=expected)
     return _answer(view, 201 if is_new else 200)
 
 

@@ -29,11 +29,12 @@ def described(
     *,
     example: Mapping[str, Any],
     required: bool = False,
+    media_types: Sequence[str] = (JSON,),
     parameters: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return what a route's ``openapi_extra`` says about its body, and about headers that it reads itself."""
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    body = {"required": required, "content": {JSON: {"schema": schema, "example": example}}}
+    content = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}, "example": example}
+    body = {"required": required, "content": dict.fromkeys(media_types, content)}
     return {"requestBody": body, "parameters": [dict(parameter) for parameter in parameters]}
 
 
