@@ -1,7 +1,8 @@
 """What may be told of a running execution beside its events: as of its newest visible one, never ahead of it."""
 
 from collections import deque
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from graphwire.engine.ending import Snapshot
 from graphwire.engine.execution import Execution
@@ -12,8 +13,7 @@ from graphwire.engine.progress import Estimate, Progress
 from graphwire.events.hub import Hub
 
 
-@dataclass(frozen=True, slots=True)
-class Glance:
+class Glance(Struct, frozen=True):
     """An execution at one moment.
 
     Attributes:

@@ -1,10 +1,12 @@
 """What becomes of states that meet at a join or at the end of a scope."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate
 from typing import Final, assert_never
+
+from msgspec import Struct, field
 
 from graphwire.engine.reducers import Reducers, Value, merge_mappings, to_bytes
 from graphwire.engine.state import NOTHING_APART, Apart, Operation, Recorded, State
@@ -16,8 +18,7 @@ _BASE: Final = -1
 """Stands for the bit of a write that all states of the scope have in their past."""
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(Struct, frozen=True):
     """One of the states that meet. Sides are in the definition order of the edges that they came by.
 
     Attributes:
@@ -58,8 +59,7 @@ class Conflict:
     value: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(Struct, frozen=True):
     """The outcome of a merge.
 
     Attributes:

@@ -1,11 +1,11 @@
 """How one execution runs, fixed at its start."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """How an execution runs, fixed at its start.
 
     Attributes:

@@ -1,9 +1,11 @@
 """What the engine needs from its surroundings: protocols, fulfilled by adapters above or by ``memory``."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from graphwire.events.hub import Published
 from graphwire.types import ExecutionId, GraphId, Outcome, TerminalStatus
@@ -25,8 +27,7 @@ class Claim:
     over_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionRecord:
+class ExecutionRecord(Struct, frozen=True):
     """An accepted start, as it is stored with ``seq`` 1.
 
     Attributes:
@@ -43,8 +44,7 @@ class ExecutionRecord:
     correlation_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionEnd:
+class ExecutionEnd(Struct, frozen=True):
     """How an execution ended, stored with its terminal event and the sentinel.
 
     Attributes:
@@ -67,8 +67,7 @@ class ExecutionEnd:
     durations_ms: Mapping[str, tuple[int, float]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """What one execution has to store, in order: one part of a transaction.
 
     Attributes:

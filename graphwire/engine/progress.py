@@ -1,9 +1,10 @@
 """How far an execution is, judged by what earlier ones took. An estimate: it never goes back and never promises."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from graphwire.engine.attempt import Attempt
 from graphwire.engine.plan import Plan
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 MOST_BEFORE_END = 99.0
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """How far an execution is.
 
     Attributes:

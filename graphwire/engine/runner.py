@@ -7,12 +7,11 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct, field
 
 from graphwire.clock import Clock
 from graphwire.engine.attempt import Attempt, Phase
@@ -42,8 +41,7 @@ MAX_FROM_THREADS = 1_000
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """What an execution is started with.
 
     Attributes:

@@ -1,10 +1,10 @@
 """Executions as they are listed, recovered and measured."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from app.storage.database import Database
 from app.storage.repositories.executions import (
