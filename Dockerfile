@@ -4,7 +4,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY graphwire graphwire
 COPY app app
 COPY alembic alembic
-RUN python -m venv /opt/graphwire && /opt/graphwire/bin/pip install --no-cache-dir --disable-pip-version-check .
+RUN python -m venv /opt/graphwire && /opt/graphwire/bin/pip install --no-cache-dir --disable-pip-version-check '.[postgresql]'
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/graphwire graphwire \

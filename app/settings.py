@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from platformdirs import user_data_path
 from pydantic import BeforeValidator, Field, SecretStr
@@ -30,7 +30,9 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")
     database_url: SecretStr | None = Field(
-        default=None, description="Where executions are kept; default: a SQLite file in the user's data folder."
+        default=None,
+        description="Where everything is kept: `sqlite:////path/to/file.db` or "
+        "`postgresql://user:password@host/database`; default: a SQLite file in the user's data folder.",
     )
     graphs: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = Field(
         default=(), description="Folders with graphs, separated by commas. Their Python code is trusted."
@@ -75,7 +77,7 @@ class Settings(BaseSettings):
 
 
 def database_url(settings: Settings) -> str:
-    """Return where executions are kept, as SQLAlchemy writes it; makes the data folder of the default."""
+    """Return the URL of the database; makes the data folder of the default."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
     folder = user_data_path("graphwire", appauthor=False, ensure_exists=True)
@@ -87,9 +89,17 @@ def secrets_of(settings: Settings) -> list[str]:
     secrets = [value for value in dict(settings).values() if isinstance(value, SecretStr)]
     texts = [secret.get_secret_value() for secret in secrets if secret is not settings.database_url]
     if settings.database_url is not None:
-        password = urlsplit(settings.database_url.get_secret_value()).password
-        texts += [password] if password else []
+        texts += _passwords(settings.database_url.get_secret_value())
     return texts
+
+
+def _passwords(url: str) -> list[str]:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return [url]
+    found = [parts.password, *parse_qs(parts.query).get("password", ())]
+    return [text for password in found if password for text in {password, unquote(password)}]
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:

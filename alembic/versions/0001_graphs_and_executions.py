@@ -9,6 +9,9 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+# Compared by the numbers of its characters on every database.
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     """Make the tables."""
@@ -26,22 +29,22 @@ def upgrade() -> None:
 def _graphs() -> None:
     op.create_table(
         "graphs",
-        sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("source", sa.Text, nullable=False),
-        sa.Column("latest_version", sa.Integer, nullable=False),
+        sa.Column("id", TEXT, primary_key=True),
+        sa.Column("source", TEXT, nullable=False),
+        sa.Column("latest_version", sa.BigInteger, nullable=False),
         sa.Column("created_at_us", sa.BigInteger, nullable=False),
         sa.Column("updated_at_us", sa.BigInteger, nullable=False),
         sa.Column("deleted_at_us", sa.BigInteger),
-        sa.Column("search_text", sa.Text, nullable=False),
+        sa.Column("search_text", TEXT, nullable=False),
     )
     op.create_table(
         "graph_versions",
-        sa.Column("graph_id", sa.Text, sa.ForeignKey("graphs.id"), primary_key=True),
-        sa.Column("version", sa.Integer, primary_key=True),
-        sa.Column("digest", sa.Text, nullable=False),
-        sa.Column("code_digest", sa.Text),
-        sa.Column("name", sa.Text),
-        sa.Column("description", sa.Text),
+        sa.Column("graph_id", TEXT, sa.ForeignKey("graphs.id"), primary_key=True),
+        sa.Column("version", sa.BigInteger, primary_key=True),
+        sa.Column("digest", TEXT, nullable=False),
+        sa.Column("code_digest", TEXT),
+        sa.Column("name", TEXT),
+        sa.Column("description", TEXT),
         sa.Column("created_at_us", sa.BigInteger, nullable=False),
         sa.Column("definition", sa.LargeBinary, nullable=False),
     )
@@ -50,21 +53,21 @@ def _graphs() -> None:
 def _executions() -> None:
     op.create_table(
         "executions",
-        sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("graph_id", sa.Text, nullable=False),
-        sa.Column("graph_version", sa.Integer, nullable=False),
-        sa.Column("status", sa.Text, nullable=False),
-        sa.Column("outcome", sa.Text),
+        sa.Column("id", TEXT, primary_key=True),
+        sa.Column("graph_id", TEXT, nullable=False),
+        sa.Column("graph_version", sa.BigInteger, nullable=False),
+        sa.Column("status", TEXT, nullable=False),
+        sa.Column("outcome", TEXT),
         sa.Column("seed", sa.BigInteger, nullable=False),
-        sa.Column("correlation_id", sa.Text),
+        sa.Column("correlation_id", TEXT),
         sa.Column("started_at_us", sa.BigInteger, nullable=False),
         sa.Column("ended_at_us", sa.BigInteger),
         sa.Column("duration_ms", sa.Float),
-        sa.Column("steps", sa.Integer),
+        sa.Column("steps", sa.BigInteger),
         sa.Column("last_seq", sa.BigInteger),
-        sa.Column("reason", sa.Text),
-        sa.Column("damage", sa.Text),
-        sa.Column("error", sa.Text),
+        sa.Column("reason", TEXT),
+        sa.Column("damage", TEXT),
+        sa.Column("error", TEXT),
         sa.Column("errors", sa.LargeBinary),
         sa.Column("options", sa.LargeBinary, nullable=False),
         sa.Column("state", sa.LargeBinary),
@@ -77,7 +80,7 @@ def _executions() -> None:
 def _history() -> None:
     op.create_table(
         "event_chunks",
-        sa.Column("execution_id", sa.Text, sa.ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("execution_id", TEXT, sa.ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("first_seq", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("last_seq", sa.BigInteger, nullable=False),
         sa.Column("format", sa.Integer, nullable=False),
@@ -88,15 +91,15 @@ def _history() -> None:
     )
     op.create_table(
         "large_events",
-        sa.Column("execution_id", sa.Text, sa.ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("execution_id", TEXT, sa.ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
     op.create_table(
         "node_durations",
-        sa.Column("graph_id", sa.Text, primary_key=True),
-        sa.Column("graph_version", sa.Integer, primary_key=True),
-        sa.Column("node_id", sa.Text, primary_key=True),
+        sa.Column("graph_id", TEXT, primary_key=True),
+        sa.Column("graph_version", sa.BigInteger, primary_key=True),
+        sa.Column("node_id", TEXT, primary_key=True),
         sa.Column("attempts", sa.BigInteger, nullable=False),
         sa.Column("total_ms", sa.Float, nullable=False),
     )
@@ -105,12 +108,12 @@ def _history() -> None:
 def _idempotency() -> None:
     op.create_table(
         "idempotency_keys",
-        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("key", TEXT, primary_key=True),
         sa.Column("fingerprint", sa.LargeBinary, nullable=False),
-        sa.Column("execution_id", sa.Text),
+        sa.Column("execution_id", TEXT),
         sa.Column("seq", sa.BigInteger),
-        sa.Column("graph_id", sa.Text),
-        sa.Column("graph_version", sa.Integer),
+        sa.Column("graph_id", TEXT),
+        sa.Column("graph_version", sa.BigInteger),
         sa.Column("created_at_us", sa.BigInteger, nullable=False),
         sa.Column("over_at_us", sa.BigInteger, nullable=False),
     )

@@ -7,6 +7,9 @@ from graphwire.engine.ports import Batch
 
 Group: TypeAlias = Sequence[Batch]
 
+UNKNOWN = "an execution that is unknown or has ended cannot end"
+TAKEN = "the key of a start is taken"
+
 
 class GroupRejected(Exception):
     """A batch contradicts what is stored, so that no repetition helps."""
@@ -39,8 +42,13 @@ class Attempt(NamedTuple):
 class Groups(Protocol):
     """Writes one group at a time, all or nothing of each batch. Lives on one event loop."""
 
-    async def start(self, finished: Callable[[Attempt], None]) -> None:
-        """Open what it needs. ``finished`` is called on the loop, once for each ``put``.
+    async def start(self, finished: Callable[[Attempt], None], troubled: Callable[[str], None]) -> None:
+        """Open what it needs. Both functions are called on the loop.
+
+        Args:
+            finished: Called once for each ``put``.
+            troubled: Called with the reason when nothing can be stored at the moment, before a group is finished or
+                while there is none.
 
         Raises:
             StorageUnavailable: It cannot be opened.

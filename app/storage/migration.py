@@ -24,13 +24,8 @@ def migrate(path: Path) -> None:
         revision = _revision(path)
     except sqlite3.Error as error:
         raise StorageUnavailable(explain(error)) from error
-    if revision == REVISIONS[-1]:
+    if is_present(revision):
         return
-    if revision is not None and revision not in REVISIONS:
-        raise StorageUnavailable(
-            f"The database was written by a newer version (schema {revision}); this one knows schemas up to"
-            f" {REVISIONS[-1]}. Install the newer version, or give this one a database of its own."
-        )
     engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
@@ -40,6 +35,20 @@ def migrate(path: Path) -> None:
     except DBAPIError as error:
         reason = explain(error.orig) if error.orig is not None else "The database failed."
         raise StorageUnavailable(f"The migration of the database was undone. {reason}") from error
+
+
+def is_present(revision: str | None) -> bool:
+    """Say whether a schema is the present one; None stands for an empty database.
+
+    Raises:
+        StorageUnavailable: It is newer than this version.
+    """
+    if revision is not None and revision not in REVISIONS:
+        raise StorageUnavailable(
+            f"The database was written by a newer version (schema {revision}); this one knows schemas up to"
+            f" {REVISIONS[-1]}. Install the newer version, or give this one a database of its own."
+        )
+    return revision == REVISIONS[-1]
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:

@@ -8,11 +8,9 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from app.storage.chunks import ChunkRow, encode_chunks
-from app.storage.groups import GroupRejected
-from app.storage.moments import microseconds
-from graphwire.engine.ports import Batch, Claim, ExecutionEnd, ExecutionRecord
-from graphwire.types import ExecutionId
+from app.storage.groups import TAKEN, UNKNOWN, GroupRejected
+from app.storage.rows import Row, rows_of
+from graphwire.engine.ports import Batch
 
 MAX_VARIABLES = 30_000
 
@@ -45,8 +43,6 @@ _INSERT_CLAIMS_ON = (
     " seq = excluded.seq, graph_id = NULL, graph_version = NULL, created_at_us = excluded.created_at_us,"
     " over_at_us = excluded.over_at_us WHERE idempotency_keys.over_at_us <= excluded.created_at_us"
 )
-_UNKNOWN = "an execution that is unknown or has ended cannot end"
-_TAKEN = "the key of a start is taken"
 
 
 class _Statement(NamedTuple):
@@ -99,41 +95,19 @@ def _execute(connection: sqlite3.Connection, statement: _Statement) -> None:
 
 
 def _statements(batches: Iterable[Batch]) -> list[_Statement]:
-    starts: list[tuple[Any, ...]] = []
-    chunks: list[ChunkRow] = []
-    large: list[tuple[Any, ...]] = []
-    ends: list[tuple[Any, ...]] = []
-    durations: list[tuple[Any, ...]] = []
-    claims: list[tuple[Any, ...]] = []
-    claims_of_starts: list[tuple[Any, ...]] = []
-    for batch in batches:
-        if batch.start is not None:
-            starts.append(_start_row(batch.start))
-        chunks += encode_chunks(batch.execution_id, batch.events, batch.deltas)
-        large += [(batch.execution_id, event.seq, event.whole) for event in batch.events if event.whole is not None]
-        if batch.end is not None:
-            ends.append(_end_row(batch.execution_id, batch.end))
-            durations += [
-                (batch.execution_id, node, attempts, total_ms)
-                for node, (attempts, total_ms) in batch.end.durations_ms.items()
-            ]
-        for seq, claim in batch.claims:
-            mine = claims if batch.start is None else claims_of_starts
-            mine.append(_claim_row(batch.execution_id, seq, claim))
+    rows = rows_of(batches)
     return [
-        *_many(_INSERT_STARTS, starts),
-        *_many(_INSERT_CHUNKS, chunks),
-        *_many(_INSERT_LARGE, large),
-        *_many(_UPDATE_ENDS, ends, _UPDATE_ENDS_WHERE),
-        *_many(_ADD_DURATIONS, durations, _ADD_DURATIONS_ON),
-        *_many(_INSERT_CLAIMS, claims_of_starts, _INSERT_CLAIMS_ON, otherwise=_TAKEN),
-        *_many(_INSERT_CLAIMS, claims, _INSERT_CLAIMS_ON, otherwise=None),
+        *_many(_INSERT_STARTS, rows.starts),
+        *_many(_INSERT_CHUNKS, rows.chunks),
+        *_many(_INSERT_LARGE, rows.large),
+        *_many(_UPDATE_ENDS, rows.ends, _UPDATE_ENDS_WHERE),
+        *_many(_ADD_DURATIONS, rows.durations, _ADD_DURATIONS_ON),
+        *_many(_INSERT_CLAIMS, rows.claims_of_starts, _INSERT_CLAIMS_ON, otherwise=TAKEN),
+        *_many(_INSERT_CLAIMS, rows.claims, _INSERT_CLAIMS_ON, otherwise=None),
     ]
 
 
-def _many(
-    head: str, rows: Sequence[tuple[Any, ...]], tail: str = "", *, otherwise: str | None = _UNKNOWN
-) -> list[_Statement]:
+def _many(head: str, rows: Sequence[Row], tail: str = "", *, otherwise: str | None = UNKNOWN) -> list[_Statement]:
     if not rows:
         return []
     width = len(rows[0])
@@ -147,37 +121,3 @@ def _many(
             _Statement(head + values + tail, [value for one in part for value in one], len(part), otherwise)
         )
     return statements
-
-
-def _start_row(start: ExecutionRecord) -> tuple[Any, ...]:
-    return (
-        start.id,
-        start.graph_id,
-        start.graph_version,
-        "running",
-        start.seed,
-        start.correlation_id,
-        microseconds(start.started_at),
-        start.options,
-    )
-
-
-def _claim_row(execution_id: ExecutionId, seq: int, claim: Claim) -> tuple[Any, ...]:
-    made_us, over_us = microseconds(claim.made_at), microseconds(claim.over_at)
-    return claim.key, claim.fingerprint, execution_id, seq, made_us, over_us
-
-
-def _end_row(execution_id: ExecutionId, end: ExecutionEnd) -> tuple[Any, ...]:
-    return (
-        execution_id,
-        end.status,
-        end.outcome,
-        microseconds(end.ended_at),
-        end.duration_ms,
-        end.steps,
-        end.last_seq,
-        end.reason,
-        None if end.error is None else end.error.decode(),
-        end.errors,
-        end.state,
-    )

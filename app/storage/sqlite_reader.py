@@ -6,7 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from app.storage.chunks import decode_events, split
+from app.storage.chunks import split
+from app.storage.pages import Page
 from app.storage.sqlite import explain, is_damage
 from graphwire.errors import HistoryDamaged, StorageUnavailable
 from graphwire.events.hub import Published
@@ -82,21 +83,12 @@ class SqliteReader:
 def _read_events(
     connection: sqlite3.Connection, execution_id: ExecutionId, after: int, upto: int, limit: int, max_bytes: int
 ) -> list[Published]:
-    page: list[Published] = []
-    size = 0
-    for first_seq, last_seq, format_, checksum, body in connection.execute(_EVENTS, (execution_id, after, upto)):
-        try:
-            lines = split(execution_id, first_seq, format_, checksum, body)
-            for event in decode_events(lines, first_seq=first_seq, last_seq=last_seq, after=after):
-                size += len(event.line)
-                if event.seq > upto or len(page) == limit or (page and size > max_bytes):
-                    return page
-                page.append(event)
-        except HistoryDamaged:
-            if page:
-                return page
-            raise
-    return page
+    page = Page(execution_id, after=after, upto=upto, limit=limit, max_bytes=max_bytes)
+    for chunk in connection.execute(_EVENTS, (execution_id, after, upto)):
+        page.add(*chunk)
+        if page.is_full:
+            break
+    return page.events
 
 
 def _read_event(connection: sqlite3.Connection, execution_id: ExecutionId, seq: int) -> bytes | None:

@@ -10,35 +10,36 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    Text,
 )
+
+from app.storage.text import AnyText
 
 metadata = MetaData()
 
 graphs = Table(
     "graphs",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("source", Text, nullable=False),
-    Column("latest_version", Integer, nullable=False),
+    Column("id", AnyText, primary_key=True),
+    Column("source", AnyText, nullable=False),
+    Column("latest_version", BigInteger, nullable=False),
     Column("created_at_us", BigInteger, nullable=False),
     Column("updated_at_us", BigInteger, nullable=False),
     # A deleted graph keeps its row and versions: its executions still show what ran, and no version number
     # is ever given to two definitions.
     Column("deleted_at_us", BigInteger),
     # Id, name and description of the latest version, folded: databases differ in what they take for the same letter.
-    Column("search_text", Text, nullable=False),
+    Column("search_text", AnyText, nullable=False),
 )
 
 graph_versions = Table(
     "graph_versions",
     metadata,
-    Column("graph_id", Text, ForeignKey("graphs.id"), primary_key=True),
-    Column("version", Integer, primary_key=True),
-    Column("digest", Text, nullable=False),
-    Column("code_digest", Text),
-    Column("name", Text),
-    Column("description", Text),
+    Column("graph_id", AnyText, ForeignKey("graphs.id"), primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("digest", AnyText, nullable=False),
+    Column("code_digest", AnyText),
+    Column("name", AnyText),
+    Column("description", AnyText),
     Column("created_at_us", BigInteger, nullable=False),
     Column("definition", LargeBinary, nullable=False),
 )
@@ -46,21 +47,21 @@ graph_versions = Table(
 executions = Table(
     "executions",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("graph_id", Text, nullable=False),
-    Column("graph_version", Integer, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("outcome", Text),
+    Column("id", AnyText, primary_key=True),
+    Column("graph_id", AnyText, nullable=False),
+    Column("graph_version", BigInteger, nullable=False),
+    Column("status", AnyText, nullable=False),
+    Column("outcome", AnyText),
     Column("seed", BigInteger, nullable=False),
-    Column("correlation_id", Text),
+    Column("correlation_id", AnyText),
     Column("started_at_us", BigInteger, nullable=False),
     Column("ended_at_us", BigInteger),
     Column("duration_ms", Float),
-    Column("steps", Integer),
+    Column("steps", BigInteger),
     Column("last_seq", BigInteger),
-    Column("reason", Text),
-    Column("damage", Text),
-    Column("error", Text),
+    Column("reason", AnyText),
+    Column("damage", AnyText),
+    Column("error", AnyText),
     # Large columns last: SQLite then reads the others without following overflow pages.
     Column("errors", LargeBinary),
     Column("options", LargeBinary, nullable=False),
@@ -73,7 +74,7 @@ executions = Table(
 event_chunks = Table(
     "event_chunks",
     metadata,
-    Column("execution_id", Text, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("execution_id", AnyText, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
     Column("first_seq", BigInteger, primary_key=True, autoincrement=False),
     Column("last_seq", BigInteger, nullable=False),
     Column("format", Integer, nullable=False),
@@ -86,7 +87,7 @@ event_chunks = Table(
 large_events = Table(
     "large_events",
     metadata,
-    Column("execution_id", Text, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("execution_id", AnyText, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("body", LargeBinary, nullable=False),
 )
@@ -94,9 +95,9 @@ large_events = Table(
 node_durations = Table(
     "node_durations",
     metadata,
-    Column("graph_id", Text, primary_key=True),
-    Column("graph_version", Integer, primary_key=True),
-    Column("node_id", Text, primary_key=True),
+    Column("graph_id", AnyText, primary_key=True),
+    Column("graph_version", BigInteger, primary_key=True),
+    Column("node_id", AnyText, primary_key=True),
     Column("attempts", BigInteger, nullable=False),
     Column("total_ms", Float, nullable=False),
 )
@@ -106,12 +107,12 @@ node_durations = Table(
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
-    Column("key", Text, primary_key=True),
+    Column("key", AnyText, primary_key=True),
     Column("fingerprint", LargeBinary, nullable=False),
-    Column("execution_id", Text),
+    Column("execution_id", AnyText),
     Column("seq", BigInteger),
-    Column("graph_id", Text),
-    Column("graph_version", Integer),
+    Column("graph_id", AnyText),
+    Column("graph_version", BigInteger),
     Column("created_at_us", BigInteger, nullable=False),
     Column("over_at_us", BigInteger, nullable=False),
     Index("idempotency_keys_by_end", "over_at_us"),

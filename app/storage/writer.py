@@ -61,7 +61,7 @@ class Writer:
             StorageUnavailable: The database cannot be opened.
         """
         self._loop = asyncio.get_running_loop()
-        await self._groups.start(self._finished)
+        await self._groups.start(self._finished, self._troubled)
         self._is_open = True
         if self._waiting:
             self._arrange()
@@ -176,10 +176,7 @@ class Writer:
     def _finished(self, attempt: Attempt) -> None:
         """Hear what became of a group."""
         parts, self._writing = self._writing or [], None
-        was_available = self._unavailable is None
-        self._unavailable = attempt.unavailable
-        if self._unavailable is not None and was_available:
-            log.warning("nothing can be stored: %s", self._unavailable)
+        self._set_unavailable(attempt.unavailable)
         for part, failure in zip(parts, attempt.failures, strict=True):
             if failure is None:
                 _tell_stored(part)
@@ -191,6 +188,20 @@ class Writer:
                 self._hold(part, failure.reason)
         self._plan_retry(has_failed=any(attempt.failures) or self._unavailable is not None)
         self._turn()
+
+    def _troubled(self, reason: str) -> None:
+        """Hear why the group at hand takes long, or why the next one would."""
+        if not self._is_open:
+            return
+        self._set_unavailable(reason)
+        if self._writing is None:
+            self._plan_retry(has_failed=True)
+        self._arrange()
+
+    def _set_unavailable(self, reason: str | None) -> None:
+        if reason is not None and self._unavailable is None:
+            log.warning("nothing can be stored: %s", reason)
+        self._unavailable = reason
 
     def _plan_retry(self, *, has_failed: bool) -> None:
         if has_failed:

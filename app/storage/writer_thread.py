@@ -26,7 +26,7 @@ class WriterThread:
         self._groups: SimpleQueue[Group | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    async def start(self, finished: Callable[[Attempt], None]) -> None:
+    async def start(self, finished: Callable[[Attempt], None], troubled: Callable[[str], None]) -> None:
         """See ``groups.Groups``."""
         loop = asyncio.get_running_loop()
         opened: asyncio.Future[None] = loop.create_future()

@@ -1,3 +1,3 @@
-from tests.storage.conftest import database, database_file, migrated_file
+from tests.storage.conftest import database_file, migrated_file
 
-__all__ = ["database", "database_file", "migrated_file"]
+__all__ = ["database_file", "migrated_file"]

@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 
-from app.storage.database import Database
+from app.storage.opening import open_database
 from app.storage.store import SqlExecutionStore
 from graphwire.engine.memory import MemoryStore
 from graphwire.engine.ports import Batch, ExecutionStore
 from graphwire.events.hub import Published
 from graphwire.types import ExecutionId
+from tests.databases import DATABASES, postgresql_schema
 from tests.storage.samples import (
     DAY,
     EXECUTION,
@@ -26,16 +29,21 @@ from tests.storage.samples import (
 FAR = 2**62
 
 
-@pytest.fixture(params=["memory", "memory-deferred", "sqlite"])
-async def store(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[ExecutionStore]:
-    match request.param:
-        case "memory":
-            yield MemoryStore()
-        case "memory-deferred":
-            yield MemoryStore(defer=asyncio.get_running_loop().call_soon)
-        case _:
-            async with SqlExecutionStore(database) as sql:
-                yield sql
+@pytest.fixture(params=["memory", "memory-deferred", *DATABASES])
+async def store(request: pytest.FixtureRequest, database_file: Path) -> AsyncIterator[ExecutionStore]:
+    async with AsyncExitStack() as stack:
+        match request.param:
+            case "memory":
+                yield MemoryStore()
+            case "memory-deferred":
+                yield MemoryStore(defer=asyncio.get_running_loop().call_soon)
+            case "sqlite":
+                database = await stack.enter_async_context(open_database(f"sqlite:///{database_file}"))
+                yield await stack.enter_async_context(SqlExecutionStore(database))
+            case _:
+                url = await stack.enter_async_context(postgresql_schema())
+                database = await stack.enter_async_context(open_database(url))
+                yield await stack.enter_async_context(SqlExecutionStore(database))
 
 
 async def keep(store: ExecutionStore, *batches: Batch) -> RecordingOutbox:

@@ -1,11 +1,13 @@
 """A server for the tests that need no settings of their own."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from tests.databases import postgresql_schema
 from tests.live.control import gates
 from tests.live.serving import Service, serving
 
@@ -18,6 +20,16 @@ def _closed_gates() -> Iterator[None]:
 
 
 @pytest_asyncio.fixture
-async def service(tmp_path: Path) -> AsyncIterator[Service]:
-    async with serving(tmp_path) as running:
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """The URL of an empty database, SQLite unless the test is marked ``on_each_database``."""
+    async with AsyncExitStack() as stack:
+        if getattr(request, "param", "sqlite") == "postgresql":
+            yield await stack.enter_async_context(postgresql_schema())
+        else:
+            yield f"sqlite:///{tmp_path}/graphwire.db"
+
+
+@pytest_asyncio.fixture
+async def service(tmp_path: Path, database_url: str) -> AsyncIterator[Service]:
+    async with serving(tmp_path, database_url=database_url) as running:
         yield running

@@ -52,12 +52,11 @@ class Service:
 
 @asynccontextmanager
 async def serving(folder: Path, **changes: Any) -> AsyncIterator[Service]:
-    """Run a server with a database in this folder until the block ends."""
+    """Run a server until the block ends, with a database in this folder unless another is named."""
     settings = Settings(
         host="127.0.0.1",
         port=0,
-        database_url=f"sqlite:///{folder}/graphwire.db",  # type: ignore[arg-type]  # Pydantic makes the secret
-        **{"graphs": (GRAPHS,), "drain_s": 2.0, **changes},
+        **{"database_url": f"sqlite:///{folder}/graphwire.db", "graphs": (GRAPHS,), "drain_s": 2.0, **changes},
     )
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     server = make_server(settings, ready=lambda _, port: ready.set_result(port))

@@ -2,8 +2,11 @@ import asyncio
 
 import pytest
 
+from tests.databases import on_each_database
 from tests.live.control import gates
 from tests.live.serving import Service, types
+
+pytestmark = on_each_database
 
 
 async def test_a_running_execution_is_shown_as_of_now(service: Service) -> None:

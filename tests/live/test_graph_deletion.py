@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.storage.repositories.executions import ExecutionRepository
+from tests.databases import on_each_database
 from tests.live.control import gates
 from tests.live.serving import Service, parse, types
 from tests.live.test_graph_changes import hold
@@ -17,6 +18,7 @@ def definition(**fields: Any) -> dict[str, Any]:
     return {"id": "made", "nodes": [DELAY], **fields}
 
 
+@on_each_database
 @pytest.mark.capability("GRF-07")
 @pytest.mark.bad_input(36)
 async def test_a_graph_is_not_deleted_while_it_is_executed(service: Service) -> None:
@@ -34,6 +36,7 @@ async def test_a_graph_is_not_deleted_while_it_is_executed(service: Service) -> 
     assert deleted.status_code == 204
 
 
+@on_each_database
 @pytest.mark.capability("GRF-07")
 @pytest.mark.bad_input(36)
 async def test_a_forced_deletion_ends_the_executions_first_and_their_streams_say_so(service: Service) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from app.services import derived, graphs
 from graphwire.graphs import validation
+from tests.databases import on_each_database
 from tests.live.serving import Service, serving
 from tests.live.test_graphs import definition
 
@@ -31,6 +32,7 @@ def spoil(folder: Path, graph: str, **fields: Any) -> None:
     connection.close()
 
 
+@on_each_database
 async def test_graphs_are_listed_in_pages(service: Service) -> None:
     whole = [item["id"] for item in (await service.client.get("/graphs")).json()["items"]]
 
@@ -100,6 +102,7 @@ async def test_graphs_are_found_by_a_part_of_id_name_or_description(tmp_path: Pa
         assert await found(service, q) == ids
 
 
+@on_each_database
 async def test_a_search_goes_by_the_newest_version_and_is_paged(service: Service) -> None:
     for number in range(3):
         await service.client.post("/graphs", json=definition(f"made{number}", name="Before"))

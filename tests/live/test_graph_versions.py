@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from httpx import Response
 
+from tests.databases import on_each_database
 from tests.live.serving import Service
 from tests.live.test_graphs import definition
 
@@ -41,6 +42,7 @@ async def test_every_version_stays_readable_as_it_was(service: Service) -> None:
     assert newest.json() == (await service.client.get("/graphs/made")).json()
 
 
+@on_each_database
 async def test_versions_are_listed_newest_first_in_pages(service: Service) -> None:
     await make_versions(service, 3)
 
@@ -161,6 +163,7 @@ async def test_if_match_is_read_as_it_is_defined(service: Service, if_match: str
     assert newest == (3 if status == 200 else 2)
 
 
+@on_each_database
 @pytest.mark.bad_input(35)
 async def test_of_changes_made_for_one_version_exactly_one_wins(service: Service) -> None:
     await make_versions(service, 1)
@@ -173,6 +176,7 @@ async def test_of_changes_made_for_one_version_exactly_one_wins(service: Service
     assert (newest["version"], newest["definition"]) == (2, winner.json()["definition"])
 
 
+@on_each_database
 @pytest.mark.bad_input(35)
 async def test_of_puts_that_make_a_graph_exactly_one_makes_it(service: Service) -> None:
     answers = await asyncio.gather(*(put(service, name=f"Racer {number}") for number in range(10)))

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from tests.databases import on_each_database
 from tests.live.control import gates
 from tests.live.serving import Service
 
@@ -12,6 +13,7 @@ def definition(graph_id: str = "made", **fields: Any) -> dict[str, Any]:
     return {"id": graph_id, "nodes": [node], **fields}
 
 
+@on_each_database
 async def test_a_graph_is_created_shown_replaced_run_and_deleted(service: Service) -> None:
     created = await service.client.post("/graphs", json=definition())
     shown = await service.client.get("/graphs/made")

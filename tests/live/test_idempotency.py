@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from app.storage.repositories.idempotency import IdempotencyRepository
+from tests.databases import on_each_database
 from tests.live.control import gates
 from tests.live.serving import DEADLINE_S, GRAPHS, Service, connection, numbers, parse, request, serving
 from tests.live.test_graphs import definition
@@ -45,6 +46,7 @@ async def test_a_start_that_is_repeated_is_answered_as_the_first_time(service: S
     assert await count(service) == 2
 
 
+@on_each_database
 @pytest.mark.bad_input(59)
 @pytest.mark.capability("API-09")
 @pytest.mark.parametrize("route", STARTS)
@@ -99,6 +101,7 @@ async def test_a_key_that_came_with_another_body_or_route_is_refused(service: Se
     assert (await service.client.get("/graphs/made")).status_code == 404
 
 
+@on_each_database
 @pytest.mark.bad_input(60)
 async def test_of_two_bodies_at_once_with_one_key_one_is_refused(service: Service) -> None:
     answers = await asyncio.gather(
@@ -194,6 +197,7 @@ async def test_a_wait_that_is_repeated_waits_for_the_same_execution(service: Ser
     assert await count(service) == 1
 
 
+@on_each_database
 async def test_a_graph_is_created_once_and_the_answer_is_that_of_the_first_time(service: Service) -> None:
     answers = await asyncio.gather(*(service.client.post("/graphs", json=definition(), headers=KEY) for _ in range(50)))
     deleted = await service.client.delete("/graphs/made")
@@ -207,6 +211,7 @@ async def test_a_graph_is_created_once_and_the_answer_is_that_of_the_first_time(
     assert (await service.client.get("/graphs/made")).status_code == 404
 
 
+@on_each_database
 async def test_a_cancellation_that_is_repeated_is_told_the_number_of_the_first(service: Service) -> None:
     execution = await service.start("gated")
     path = f"/executions/{execution}/cancel"

@@ -15,15 +15,19 @@ from app.storage.store import SqlExecutionStore
 from graphwire.clock import SystemClock
 from graphwire.engine.supervisor import Supervisor
 from graphwire.nodes import builtin_registry
+from tests.databases import on_each_database
 from tests.live.control import gates
 from tests.live.serving import serving
 
 COUNT = 100
 
 
+@on_each_database
 @pytest.mark.bad_input(128)
-async def test_what_was_interrupted_is_ended_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with serving(tmp_path, drain_s=0.2) as service:
+async def test_what_was_interrupted_is_ended_side_by_side(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path, database_url=database_url, drain_s=0.2) as service:
         await asyncio.gather(*(service.start("gated", state={"gate": f"{number}"}) for number in range(COUNT)))
         for number in range(COUNT):
             await gates[f"{number}"].reached.wait()
@@ -39,7 +43,7 @@ async def test_what_was_interrupted_is_ended_side_by_side(tmp_path: Path, monkey
 
     monkeypatch.setattr(interrupted, "_until_stored", counting)
     clock = SystemClock()
-    async with open_database(f"sqlite:///{tmp_path}/graphwire.db") as database, SqlExecutionStore(database) as store:
+    async with open_database(database_url) as database, SqlExecutionStore(database) as store:
         executions = ExecutionRepository(database)
         async with Supervisor() as supervisor:
             graphs = GraphService(

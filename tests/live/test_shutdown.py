@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.databases import on_each_database
 from tests.live.control import gates
 from tests.live.serving import GRAPHS, Service, parse, serving, types
 
@@ -150,10 +151,16 @@ async def test_the_command_serves_and_ends_in_time_when_it_is_told_to(tmp_path: 
     assert running.returncode == 0
 
 
+@on_each_database
 @pytest.mark.bad_input(128)
-async def test_what_a_killed_process_left_is_ended_by_the_next_and_readers_resume(tmp_path: Path) -> None:
+async def test_what_a_killed_process_left_is_ended_by_the_next_and_readers_resume(
+    tmp_path: Path, database_url: str
+) -> None:
     talk = {"state": {"count": 3, "gate": "never"}}
-    async with process(tmp_path) as (running, address), httpx.AsyncClient() as client:
+    async with (
+        process(tmp_path, GRAPHWIRE_DATABASE_URL=database_url) as (running, address),
+        httpx.AsyncClient() as client,
+    ):
         chain = (await client.post(f"{address}/graphs/chain/execute/wait", json={})).json()["id"]
         async with client.stream("POST", f"{address}/graphs/talk/execute/stream", json=talk) as answer:
             execution = answer.headers["location"]
@@ -165,7 +172,7 @@ async def test_what_a_killed_process_left_is_ended_by_the_next_and_readers_resum
         running.kill()
         await running.wait()
 
-    async with serving(tmp_path) as service:
+    async with serving(tmp_path, database_url=database_url) as service:
         resumed = await service.client.get(f"{execution}/events", headers={"Last-Event-ID": "5"})
         shown = (await service.client.get(execution)).json()
         state = (await service.client.get(f"{execution}/state")).json()
@@ -184,11 +191,14 @@ async def test_what_a_killed_process_left_is_ended_by_the_next_and_readers_resum
     assert state["state"] == {"count": 3, "gate": "never", "text": "word"}
 
 
-async def test_a_second_server_on_the_same_database_says_why_it_does_not_start(tmp_path: Path) -> None:
-    async with serving(tmp_path):
+@on_each_database
+async def test_a_second_server_on_the_same_database_says_why_it_does_not_start(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with serving(tmp_path, database_url=database_url):
         second = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "app", "serve", "--port", "0",
-            env={**os.environ, "GRAPHWIRE_DATABASE_URL": f"sqlite:///{tmp_path}/graphwire.db"},
+            env={**os.environ, "GRAPHWIRE_DATABASE_URL": database_url},
             stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         _, said = await second.communicate()

@@ -10,6 +10,7 @@ from httpx_sse import aconnect_sse
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.databases import on_each_database
 from tests.live.control import gates
 from tests.live.serving import Service, connection, numbers, parse, request, serving, types
 
@@ -58,6 +59,7 @@ async def test_two_connections_differ_in_retry_only(service: Service) -> None:
     assert re.sub(rb"^retry: \d+\n", b"", one) == re.sub(rb"^retry: \d+\n", b"", other)
 
 
+@on_each_database
 @pytest.mark.capability("SSE-02", "SSE-11")
 async def test_live_and_stored_streams_of_an_execution_are_the_same(service: Service) -> None:
     async with service.client.stream("POST", "/graphs/talk/execute/stream", json={"state": {"count": 50}}) as answer:
@@ -82,6 +84,7 @@ async def test_ends_of_lines_in_the_data_never_end_a_line_on_the_wire(service: S
     assert said.data["data"]["message"]["text"] == text
 
 
+@on_each_database
 @pytest.mark.bad_input(69)
 async def test_an_event_that_is_too_large_is_sent_by_reference_and_found_whole(service: Service) -> None:
     text = "x" * 300_000
@@ -97,6 +100,7 @@ async def test_an_event_that_is_too_large_is_sent_by_reference_and_found_whole(s
     assert whole["data"]["message"]["text"] == text
 
 
+@on_each_database
 async def test_an_event_is_found_by_its_number(service: Service) -> None:
     execution = (await service.run("chain"))["id"]
 
@@ -107,6 +111,7 @@ async def test_an_event_is_found_by_its_number(service: Service) -> None:
         assert (await service.client.get(f"/executions/{execution}/events/{number}")).status_code == 404
 
 
+@on_each_database
 @pytest.mark.capability("SSE-06", "POL-05")
 @pytest.mark.parametrize("how", ["header", "query"])
 async def test_a_reader_goes_on_where_it_was(service: Service, how: str) -> None:
@@ -274,9 +279,10 @@ async def test_a_heartbeat_on_ndjson_is_a_notice(tmp_path: Path) -> None:
     assert json.loads(line)["after"] == 2
 
 
+@on_each_database
 @pytest.mark.capability("HUB-22")
-async def test_a_reader_that_is_behind_the_ring_gets_everything_with_no_seam(tmp_path: Path) -> None:
-    async with serving(tmp_path, ring_events=4) as service:
+async def test_a_reader_that_is_behind_the_ring_gets_everything_with_no_seam(tmp_path: Path, database_url: str) -> None:
+    async with serving(tmp_path, database_url=database_url, ring_events=4) as service:
         execution = await service.start("talk", state={"gate": "gate", "count": 500})
         await gates["gate"].reached.wait()
 
@@ -306,6 +312,7 @@ async def test_what_is_ready_together_leaves_in_few_writes_of_bounded_size(servi
     assert len(parse(b"".join(chunks))) == 2_000 + 5
 
 
+@on_each_database
 @pytest.mark.bad_input(74)
 async def test_a_connection_cut_at_any_byte_loses_and_repeats_nothing(service: Service) -> None:
     execution = (await service.run("talk", state={"count": 200}))["id"]

@@ -57,12 +57,22 @@ def test_a_secret_is_masked_wherever_it_stands() -> None:
     assert "***" in logged(secrets=["is odd"])
 
 
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("postgresql://me:hidden@host/db", ["hidden"]),
+        ("postgresql://me:hid%40den@host/db", ["hid%40den", "hid@den"]),
+        ("postgresql://host/db?password=hidden", ["hidden"]),
+        ("postgresql://me:hidden@[::1/db", ["postgresql://me:hidden@[::1/db"]),
+        ("sqlite:///file.db", []),
+    ],
+)
 def test_the_secrets_of_the_settings_are_its_keys_and_the_password_of_the_database(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, url: str, secrets: list[str]
 ) -> None:
-    monkeypatch.setenv("GRAPHWIRE_DATABASE_URL", "postgresql://me:hidden@host/db")
+    monkeypatch.setenv("GRAPHWIRE_DATABASE_URL", url)
 
-    assert secrets_of(Settings()) == ["hidden"]
+    assert sorted(secrets_of(Settings())) == secrets
 
 
 def test_what_cannot_be_shown_is_said_instead_of_raised() -> None:

@@ -1,15 +1,15 @@
 """Stored chunks: what goes in comes out, in pages of any size; what was damaged is said."""
 
-import sqlite3
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from app.storage.chunks import MAX_CHUNK_BYTES, encode_chunks
+from app.storage.database import Database
 from app.storage.repositories.executions import ExecutionQuery, ExecutionRepository
-from app.storage.sqlite_database import SqliteDatabase
 from app.storage.store import SqlExecutionStore
 from graphwire.engine.ports import Batch
 from graphwire.errors import HistoryDamaged
@@ -26,10 +26,9 @@ async def keep(store: SqlExecutionStore, *batches: Batch) -> None:
     await outbox.wait_stored(len(batches))
 
 
-def alter(database: SqliteDatabase, statement: str) -> None:
-    connection: sqlite3.Connection = database.connect()
-    assert connection.execute(statement).rowcount == 1
-    connection.close()
+async def alter(database: Database, statement: str, **values: bytes) -> None:
+    async with database.write() as connection:
+        assert (await connection.execute(text(statement), values)).rowcount == 1
 
 
 @given(sizes=st.lists(st.integers(0, MAX_CHUNK_BYTES), max_size=12))
@@ -73,12 +72,12 @@ async def test_a_long_history_is_read_page_by_page(store: SqlExecutionStore) -> 
     ],
 )
 async def test_a_damaged_row_is_said_and_what_stands_before_it_is_read(
-    database: SqliteDatabase, store: SqlExecutionStore, change: str, reason: str
+    database: Database, store: SqlExecutionStore, change: str, reason: str
 ) -> None:
     await keep(
         store, start_batch(), make_batch([2]), make_batch([3]), make_batch([1], id="x", start=start_batch("x").start)
     )
-    alter(database, f"UPDATE event_chunks SET {change} WHERE first_seq = 3")
+    await alter(database, f"UPDATE event_chunks SET {change} WHERE first_seq = 3")
 
     before = await store.read_events(EXECUTION, after=0, upto=FAR, limit=10, max_bytes=10_000)
 
@@ -98,10 +97,10 @@ async def test_what_is_no_event_though_its_checksum_fits_is_said(store: SqlExecu
 
 @pytest.mark.bad_input(141)
 async def test_damaged_deltas_are_said_and_events_beside_them_are_read(
-    database: SqliteDatabase, store: SqlExecutionStore
+    database: Database, store: SqlExecutionStore
 ) -> None:
     await keep(store, start_batch(), make_batch([2], deltas=[b"{}"]))
-    alter(database, "UPDATE event_chunks SET deltas = x'00' WHERE first_seq = 2")
+    await alter(database, "UPDATE event_chunks SET deltas = :deltas WHERE first_seq = 2", deltas=b"\x00")
 
     with pytest.raises(HistoryDamaged):
         await store.read_deltas(EXECUTION)
@@ -121,7 +120,7 @@ async def test_an_event_of_an_unknown_type_is_read(store: SqlExecutionStore) -> 
 
 @pytest.mark.bad_input(141)
 async def test_an_execution_that_ended_damaged_is_listed_with_the_others(
-    database: SqliteDatabase, store: SqlExecutionStore
+    database: Database, store: SqlExecutionStore
 ) -> None:
     await keep(store, start_batch())
     await keep(store, start_batch("execution-2"))

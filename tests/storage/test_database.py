@@ -40,9 +40,9 @@ async def test_a_database_is_opened_again_with_what_was_in_it(database_file: Pat
         assert (await connection.execute(text("SELECT id FROM graphs"))).scalar_one() == "orders"
 
 
-async def test_every_connection_forces_its_commits_to_disk(database: SqliteDatabase) -> None:
-    plain = database.connect()
-    async with database.read() as connection:
+async def test_every_connection_forces_its_commits_to_disk(sqlite_database: SqliteDatabase) -> None:
+    plain = sqlite_database.connect()
+    async with sqlite_database.read() as connection:
         modes = [
             (await connection.execute(text(f"PRAGMA {name}"))).scalar_one()
             for name in ("synchronous", "journal_mode", "foreign_keys")
@@ -141,7 +141,10 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["", "sqlite://", "sqlite:///:memory:", "mysql://root:secret@localhost/x", "no url"])
 async def test_another_kind_of_url_is_refused_without_showing_it(url: str) -> None:
-    assert await refusal(url) == "The database URL is not of the form sqlite:///path/to/file.db."
+    assert await refusal(url) == (
+        "The database URL is neither of the form sqlite:///path/to/file.db"
+        " nor postgresql://user:password@host:port/database."
+    )
 
 
 async def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
@@ -151,12 +154,12 @@ async def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.bad_input(131)
-async def test_a_write_that_finds_the_database_locked_is_unavailable(database: SqliteDatabase) -> None:
-    other = database.connect()
+async def test_a_write_that_finds_the_database_locked_is_unavailable(sqlite_database: SqliteDatabase) -> None:
+    other = sqlite_database.connect()
     other.execute("BEGIN IMMEDIATE")
 
     with pytest.raises(StorageUnavailable, match="another program holds a lock"):
-        async with database.write():
+        async with sqlite_database.write():
             pass
 
     other.close()
@@ -164,20 +167,20 @@ async def test_a_write_that_finds_the_database_locked_is_unavailable(database: S
 
 @pytest.mark.bad_input(131)
 async def test_writes_that_wait_for_a_locked_database_are_refused_together_and_hold_up_no_read(
-    database: SqliteDatabase,
+    sqlite_database: SqliteDatabase,
 ) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
 
     async def write() -> None:
-        async with database.write():
+        async with sqlite_database.write():
             pass
 
-    other = database.connect()
+    other = sqlite_database.connect()
     other.execute("BEGIN EXCLUSIVE")
     writing = [asyncio.ensure_future(write()) for _ in range(50)]
     await asyncio.sleep(0)
-    async with database.read() as connection:
+    async with sqlite_database.read() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM graphs"))).scalar_one() == 0
     assert not any(one.done() for one in writing)
     refusals = await asyncio.gather(*writing, return_exceptions=True)
@@ -190,11 +193,11 @@ async def test_writes_that_wait_for_a_locked_database_are_refused_together_and_h
 
 
 async def test_more_readers_than_there_are_connections_are_refused(
-    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+    sqlite_database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.storage.sqlite_database.READERS", 1)
     monkeypatch.setattr("app.storage.sqlite_database.READ_WAIT_S", 0.01)
-    path = database.path.with_name("other.db")
+    path = sqlite_database.path.with_name("other.db")
     async with open_database(f"sqlite:///{path}") as other, other.read():
         with pytest.raises(StorageUnavailable, match="too many readers"):
             async with other.read():

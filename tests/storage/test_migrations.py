@@ -1,25 +1,34 @@
 """The migrations make the tables that the code believes in, on both databases."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, NullPool, create_engine, inspect, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import Connection, NullPool, Text, create_engine, inspect
 
-from app.storage.migration import REVISIONS, scripts, upgrade
+from app.storage.migration import REVISIONS, scripts
+from app.storage.postgresql_database import PostgresqlDatabase
 from app.storage.tables import metadata
+from app.storage.text import AnyText
 
 
 def differences(connection: Connection) -> list[object]:
-    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    context = MigrationContext.configure(connection, opts={"compare_type": differs})
     return list(compare_metadata(context, metadata))
+
+
+def differs(context: MigrationContext, *columns_and_types: Any) -> bool | None:
+    """Compare what Alembic does not: how text is compared."""
+    found, meant = columns_and_types[2:]
+    if not isinstance(meant, AnyText):
+        return None
+    assert context.dialect is not None
+    assert isinstance(found, Text)
+    return bool(found.collation != meant.load_dialect_impl(context.dialect).collation)
 
 
 def test_the_code_names_every_revision_in_order() -> None:
@@ -39,24 +48,9 @@ def test_the_migrations_make_the_tables_of_the_code_on_sqlite(migrated_file: Pat
         assert set(inspect(connection).get_table_names()) == {*metadata.tables, "alembic_version"}
 
 
-@pytest.fixture
-async def postgresql(postgresql_url: str) -> AsyncIterator[AsyncEngine]:
-    """An engine that sees an empty schema of its own."""
-    name = "graphwire_test_migrations"
-    url = make_url(postgresql_url).set(drivername="postgresql+asyncpg")
-    engine = create_async_engine(url, poolclass=NullPool, connect_args={"server_settings": {"search_path": name}})
-    async with engine.begin() as connection:
-        await connection.execute(text(f"DROP SCHEMA IF EXISTS {name} CASCADE"))
-        await connection.execute(text(f"CREATE SCHEMA {name}"))
-    yield engine
-    async with engine.begin() as connection:
-        await connection.execute(text(f"DROP SCHEMA {name} CASCADE"))
-    await engine.dispose()
-
-
 @pytest.mark.needs("postgresql")
-async def test_the_migrations_make_the_tables_of_the_code_on_postgresql(postgresql: AsyncEngine) -> None:
-    async with asyncio.timeout(30), postgresql.begin() as connection:
-        await connection.run_sync(upgrade)
-
+async def test_the_migrations_make_the_tables_of_the_code_on_postgresql(schema: str) -> None:
+    async with PostgresqlDatabase(schema) as database, database.read() as connection:
         assert await connection.run_sync(differences) == []
+        tables = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+        assert set(tables) == {*metadata.tables, "alembic_version"}

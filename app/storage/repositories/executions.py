@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Float, Select, delete, func, literal, or_, select, tuple_, update
 
 from app.storage.cursors import Cursor, decode_cursor, encode_cursor
 from app.storage.database import Database
@@ -150,7 +150,8 @@ class ExecutionRepository:
         if query.after is not None:
             cursor = decode_cursor(query.after, order=query.sort)
             place = tuple_(value, executions.c.id)
-            last = tuple_(cursor.value, cursor.id)
+            sort_value = cursor.value if isinstance(value.type, Float) else int(cursor.value)
+            last = tuple_(literal(sort_value, value.type), literal(cursor.id, executions.c.id.type))
             statement = statement.where(place < last if is_falling else place > last)
         order = [value.desc(), executions.c.id.desc()] if is_falling else [value, executions.c.id]
         async with self._database.read() as connection:

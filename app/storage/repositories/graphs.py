@@ -216,7 +216,7 @@ class GraphRepository:
         query = _versions()
         query = query.where(graphs.c.id == graph_id, graphs.c.deleted_at_us.is_(None))
         if after is not None:
-            query = query.where(graph_versions.c.version < decode_cursor(after, order="version").value)
+            query = query.where(graph_versions.c.version < int(decode_cursor(after, order="version").value))
         query = query.order_by(graph_versions.c.version.desc()).limit(limit + 1)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()

@@ -1,0 +1,95 @@
+"""The rows that a group of batches becomes, table by table."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from app.storage.chunks import ChunkRow, encode_chunks
+from app.storage.moments import microseconds
+from graphwire.engine.ports import Batch, Claim, ExecutionEnd, ExecutionRecord
+from graphwire.types import ExecutionId
+
+Row: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows in the order of their columns.
+
+    Attributes:
+        starts: ``executions``: id, graph_id, graph_version, status, seed, correlation_id, started_at_us, options.
+        chunks: ``event_chunks``, all columns.
+        large: ``large_events``: execution_id, seq, body.
+        ends: ``executions``: id, status, outcome, ended_at_us, duration_ms, steps, last_seq, reason, error, errors,
+            state.
+        durations: execution_id, node_id, attempts, total_ms; to be added to ``node_durations``.
+        claims, claims_of_starts: ``idempotency_keys``: key, fingerprint, execution_id, seq, created_at_us, over_at_us.
+    """
+
+    starts: list[Row] = field(default_factory=list)
+    chunks: list[ChunkRow] = field(default_factory=list)
+    large: list[Row] = field(default_factory=list)
+    ends: list[Row] = field(default_factory=list)
+    durations: list[Row] = field(default_factory=list)
+    claims: list[Row] = field(default_factory=list)
+    claims_of_starts: list[Row] = field(default_factory=list)
+
+
+def rows_of(batches: Iterable[Batch]) -> Rows:
+    """Return the rows of some batches.
+
+    Raises:
+        ValueError: A batch can never be stored.
+    """
+    rows = Rows()
+    for batch in batches:
+        if batch.start is not None:
+            rows.starts.append(_start(batch.start))
+        rows.chunks += encode_chunks(batch.execution_id, batch.events, batch.deltas)
+        rows.large += [
+            (batch.execution_id, event.seq, event.whole) for event in batch.events if event.whole is not None
+        ]
+        if batch.end is not None:
+            rows.ends.append(_end(batch.execution_id, batch.end))
+            rows.durations += [
+                (batch.execution_id, node, attempts, total_ms)
+                for node, (attempts, total_ms) in batch.end.durations_ms.items()
+            ]
+        for seq, claim in batch.claims:
+            mine = rows.claims if batch.start is None else rows.claims_of_starts
+            mine.append(_claim(batch.execution_id, seq, claim))
+    return rows
+
+
+def _start(start: ExecutionRecord) -> Row:
+    return (
+        start.id,
+        start.graph_id,
+        start.graph_version,
+        "running",
+        start.seed,
+        start.correlation_id,
+        microseconds(start.started_at),
+        start.options,
+    )
+
+
+def _claim(execution_id: ExecutionId, seq: int, claim: Claim) -> Row:
+    made_us, over_us = microseconds(claim.made_at), microseconds(claim.over_at)
+    return claim.key, claim.fingerprint, execution_id, seq, made_us, over_us
+
+
+def _end(execution_id: ExecutionId, end: ExecutionEnd) -> Row:
+    return (
+        execution_id,
+        end.status,
+        end.outcome,
+        microseconds(end.ended_at),
+        end.duration_ms,
+        end.steps,
+        end.last_seq,
+        end.reason,
+        None if end.error is None else end.error.decode(),
+        end.errors,
+        end.state,
+    )
