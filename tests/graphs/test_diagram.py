@@ -27,7 +27,30 @@ HOSTILE = [
     "subgraph x",
     "\u202e\u200b\x00",
     "{{7*7}} ${x} %s",
+    "- item",
+    "1. first",
+    "1) first",
+    "# heading",
+    "    code",
+    "line  ",
+    "***",
+    "_emphasis_ __strong__ ~~gone~~",
+    "![image](x) [x][y] [ ] todo",
+    "> quote",
+    "www.example.com https://example.com a@example.com",
+    "$$x^2$$",
+    "fa:fa-car fab:fa-github",
+    "</svg><svg onload=alert(1)>",
+    ":::style",
+    "end",
+    "style n0 fill:red; classDef x; linkStyle 0",
+    "<br/>",
+    "x]]} ))>]",
+    "a --- b",
+    "\\\\n\\l\\r",
+    "\U0001f600 \u0645\u0631\u062d\u0628\u0627",
 ]
+MARKDOWN = re.compile(r"^\s|\s$|\s\s|[*`<>\[\]~\\@$:^]|(?<!&)#(?!\d+;)|^\d+[.)](\s|$)|^[-+]|www\.|(?<!\w)_|_(?!\w)")
 MERMAID_STRING = r'"[^"\n`<>\\]*"'
 MERMAID_LINE = re.compile(
     rf"flowchart TD|  n\d+(\(\[{MERMAID_STRING}\]\)|\[{MERMAID_STRING}\])"
@@ -106,6 +129,7 @@ def assert_is_text(name: str) -> None:
     assert all(MERMAID_LINE.fullmatch(line) for line in mermaid[:-1]), mermaid
     assert all(DOT_LINE.fullmatch(line) for line in dot[:-1]), dot
     assert all(character.isprintable() for line in mermaid + dot for character in line)
+    assert not [label for line in mermaid for label in re.findall(r'"([^"]*)"', line) if MARKDOWN.search(label)]
 
 
 @pytest.mark.bad_input(9)
@@ -114,8 +138,40 @@ def test_names_that_look_the_same_are_drawn_differently() -> None:
 
     chart = to_mermaid(make_graph([{"id": "a", "name": composed}, {"id": "b", "name": decomposed}]))
 
-    assert "caf\u00e9" in chart
-    assert "cafe#92;u0301" in chart
+    assert 'n0(["caf\u00e9 #183; a"])' in chart
+    assert 'n1(["cafe#92;u0301 #183; b"])' in chart
+
+
+@pytest.mark.bad_input(9)
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Price", "Price"),
+        ("Price", "PRICE"),
+        ("stra\u00dfe", "STRASSE"),
+        ("\ufb01ne", "fine"),
+        ("a b", "a  b"),
+        ("ab", "a\u200bb"),
+        ("x" * 70 + "1", "x" * 70 + "2"),
+    ],
+)
+def test_nodes_with_names_that_look_alike_show_their_ids(first: str, second: str) -> None:
+    graph = make_graph([{"id": "a", "name": first}, {"id": "b", "name": second}, {"id": "c", "name": "Other"}])
+
+    for drawn in (to_mermaid(graph), to_dot(graph).replace("·", "#183;")):
+        assert "#183; a" in drawn
+        assert "#183; b" in drawn
+        assert '"Other"' in drawn
+
+
+@pytest.mark.bad_input(9)
+def test_a_name_that_looks_like_the_id_of_another_node_shows_its_own() -> None:
+    graph = make_graph(["price", {"id": "b", "name": "Price"}])
+
+    assert to_dot(graph).splitlines()[2:4] == [
+        '  n0 [label="price", style="rounded"];',
+        '  n1 [label="Price · b", style="rounded"];',
+    ]
 
 
 def test_a_diagram_cuts_long_names() -> None:
