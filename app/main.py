@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 
 from app.api import problems
 from app.api.dependencies import Bounds
+from app.api.head import HeadAsGet
 from app.api.middleware import BodyLimit, RequestId
 from app.api.routers import executions, graphs, health, service, streams
 from app.api.schemas import answers, bodies
@@ -64,6 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.drain = _nothing
     # The last one added is the outermost.
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     if settings.access_log:
         app.add_middleware(AccessLog)

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from app.api import errors
+from app.api.direct import DirectRoute
 from app.services.errors import CodeChanged, GraphExists, GraphReadOnly, IdempotencyMismatch, PreconditionRequired
 from app.storage.errors import RevisionConflict
 from graphwire.errors import (
@@ -269,4 +270,8 @@ def _methods(request: Request) -> list[str]:
     """Return what an address takes: the framework names the methods of one of its routes only."""
     path = request.scope["path"]
     routes: Sequence[Route] = request.app.state.routes
-    return sorted({method for route in routes if route.path_regex.match(path) for method in route.methods or ()})
+    found = [route for route in routes if route.path_regex.match(path)]
+    methods = {method for route in found for method in route.methods or ()}
+    if any("GET" in (route.methods or ()) and not isinstance(route, DirectRoute) for route in found):
+        methods.add("HEAD")
+    return sorted(methods)

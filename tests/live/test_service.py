@@ -1,3 +1,4 @@
+import asyncio
 import re
 
 from app.api import problems
@@ -35,6 +36,34 @@ async def test_a_method_that_is_not_offered_is_a_problem_that_says_which_are(ser
 
     own = await service.client.post("/openapi.json")
     assert (own.status_code, own.json()["allowed"]) == (405, ["GET", "HEAD"])
+
+
+async def test_head_is_answered_as_get_without_the_body(service: Service) -> None:
+    own = {"date", "x-request-id"}
+    paths = """/ /docs /openapi.json /health/live /health/ready /graphs /graphs/chain /graphs/chain/diagram /node-types
+        /executions /problems/not_found /graphs/nothing /nothing""".split()
+    async with asyncio.timeout(30), connection(service.port) as raw:
+        for path in paths:
+            whole = await service.client.get(path)
+            await raw.send(request("HEAD", path))
+            status, headers = await raw.head()  # a byte of a body would be in the way of the next
+
+            assert status == whole.status_code, path
+            assert {name: value for name, value in headers.items() if name not in own} == {
+                name: value for name, value in whole.headers.items() if name not in own
+            }, path
+
+
+async def test_head_does_not_count_as_a_reader_of_a_stream(service: Service) -> None:
+    execution = (await service.client.post("/graphs/chain/execute/wait")).json()["id"]
+
+    answer = await service.client.head(f"/executions/{execution}/events")
+    event = await service.client.head(f"/executions/{execution}/events/1")
+    start = await service.client.head("/graphs/chain/execute/stream")
+
+    assert (answer.status_code, answer.headers["allow"], answer.content) == (405, "GET", b"")
+    assert event.status_code == 200
+    assert (start.status_code, start.headers["allow"]) == (405, "POST")
 
 
 async def test_an_address_is_never_redirected(service: Service) -> None:
