@@ -42,3 +42,17 @@ failing = Graph("failing")
 def broken() -> None:
     """Fail."""
     raise ValueError("no luck")
+
+
+late_talk = Graph("late_talk", state={"gate": "gate", "count": 10})
+
+
+@late_talk.node()
+async def say_late(gate: str, count: int) -> AsyncIterator[Any]:
+    """Wait at the gate, then say so many numbers."""
+    await gates[gate].pass_through()
+    for number in range(count):
+        yield number
+
+
+late_talk.node("after", "transform", {"set": {"went_on": "true"}}).edge("say_late", "after")
