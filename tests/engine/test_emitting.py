@@ -105,7 +105,6 @@ async def test_at_the_bound_an_emission_waits_and_one_that_is_not_awaited_is_dro
 
 
 @pytest.mark.bad_input(92)
-@pytest.mark.capability("NOD-01")
 async def test_a_coroutine_that_holds_the_loop_is_named_and_a_plain_function_does_not_hold_it() -> None:
     async def rude() -> None:
         ends = time.monotonic() + HOLD_S

@@ -21,7 +21,6 @@ async def double(item: int) -> int:
     return item * 2
 
 
-@pytest.mark.capability("NOD-07")
 async def test_results_stand_in_item_order_whatever_finishes_first() -> None:
     gates = [asyncio.Event() for _ in range(4)]
     gates[3].set()
@@ -32,7 +31,7 @@ async def test_results_stand_in_item_order_whatever_finishes_first() -> None:
             gates[item - 1].set()
         return [item, index]
 
-    done = await course(each(Graph("b").node(work)), {"list": [0, 1, 2, 3]})
+    done = await course(each(Graph("b").node(work), max_parallelism=4), {"list": [0, 1, 2, 3]})
 
     assert done.state["results"] == [{"work": [n, n]} for n in range(4)] or done.state["results"] == [
         [n, n] for n in range(4)

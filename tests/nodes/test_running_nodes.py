@@ -1,5 +1,6 @@
 """The built-in node types, run by the engine."""
 
+import asyncio
 import threading
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 
 from graphwire import Graph, run
 from graphwire.events.encoding import Envelope
+from graphwire.events.types import NodeCompleted
+from tests.engine.hosting import heard, hosted
 
 
 async def test_a_transform_writes_and_deletes_in_the_state() -> None:
@@ -35,6 +38,31 @@ async def test_a_node_whose_expression_fails_takes_its_error_edge() -> None:
 
 
 @pytest.mark.capability("NOD-13")
+async def test_a_delay_lasts_as_long_as_it_says() -> None:
+    events: list[Envelope] = []
+
+    await run(Graph("g").node("n", "delay", {"seconds": 0.05}), on_event=events.append)
+
+    (completed,) = [event.data for event in events if isinstance(event.data, NodeCompleted)]
+    assert completed.duration_ms >= 50
+
+
+@pytest.mark.capability("NOD-13")
+async def test_a_delay_of_a_minute_is_cancelled_at_once() -> None:
+    loop = asyncio.get_running_loop()
+
+    async with hosted() as host:
+        runner = await host.start(host.runner(Graph("g").node("n", "delay", {"seconds": 60})))
+        await heard(runner, "node_started")
+        began = loop.time()
+        await runner.cancel("enough", by="somebody")
+        events = await host.ended(runner)
+        took = loop.time() - began
+
+    assert took < 0.2
+    assert [event.type for event in events][-3:] == ["node_cancelled", "execution_cancelled", "stream_end"]
+
+
 async def test_a_delay_gives_no_result() -> None:
     graph = Graph("g").node("n", "delay", {"seconds": "state.a / 1000"})
 
@@ -48,7 +76,6 @@ async def test_a_delay_that_is_no_number_fails_with_an_input_error() -> None:
     assert finished.error.code == "input_error"
 
 
-@pytest.mark.capability("NOD-07")
 async def test_a_foreach_lists_the_results_in_the_order_of_the_items() -> None:
     body = {"id": "square", "type": "transform", "config": {"set": {"squared": "state.x * state.x + state.at"}}}
     config = {"items": "state.numbers", "body": body, "item": "x", "index": "at", "max_parallelism": 4}

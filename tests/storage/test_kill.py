@@ -64,7 +64,7 @@ async def write_until_killed(url: str, name: str, told: int) -> dict[str, int]:
     return {id: int(seq) for id, seq in whole}
 
 
-@pytest.mark.bad_input(128, 130)
+@pytest.mark.bad_input(128)
 async def test_what_was_told_to_be_stored_survives_a_kill_and_executions_can_be_ended(database_file: Path) -> None:
     url = f"sqlite:///{database_file}"
     told: dict[str, int] = {}

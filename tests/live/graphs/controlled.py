@@ -1,5 +1,6 @@
 """Graphs whose nodes wait for the test, talk as much as it wants, or fail."""
 
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -56,3 +57,11 @@ async def say_late(gate: str, count: int) -> AsyncIterator[Any]:
 
 
 late_talk.node("after", "transform", {"set": {"went_on": "true"}}).edge("say_late", "after")
+
+asleep = Graph("asleep")
+
+
+@asleep.node()
+def sleep() -> None:
+    """Hold a thread for a second."""
+    time.sleep(1)  # what it does to others is what is measured
