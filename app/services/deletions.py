@@ -66,7 +66,8 @@ class Deletions:
             GraphInUse: With the count.
         """
         if count := len(self._runners(graph_id)) + self._starting[graph_id]:
-            raise in_use(count)
+            detail = f"{_counted(count)} not ended; DELETE with ?force=true cancels what runs first"
+            raise GraphInUse(detail, executions=count)
 
     async def end_executions(self, graph_id: GraphId) -> None:
         """Cancel the executions of a graph, those that start now included, and wait until their ends are stored.
@@ -105,12 +106,6 @@ class Deletions:
 
     def _runners(self, graph_id: GraphId) -> list[Runner]:
         return [runner for runner in self._supervisor if runner.graph_id == graph_id]
-
-
-def in_use(count: int) -> GraphInUse:
-    """Return the error that says what stands in the way of a deletion."""
-    detail = f"{_counted(count)} not ended; DELETE with ?force=true cancels what runs first"
-    return GraphInUse(detail, executions=count)
 
 
 def _counted(count: int) -> str:

@@ -12,7 +12,7 @@ from graphwire.graphs.code import Code
 from graphwire.graphs.definition import GraphDefinition, parse_definition
 from graphwire.graphs.registry import Registry
 from graphwire.graphs.state_schema import StateSchema
-from graphwire.graphs.validation import Findings, check, check_value, refusal, validate_value
+from graphwire.graphs.validation import Findings, check, check_value, examine_value, refusal, validate_value
 from graphwire.json_text import read_json
 from graphwire.types import GraphId
 
@@ -177,11 +177,10 @@ class Derived:
             return await asyncio.to_thread(make)
 
     def _judged(self, value: Any) -> Judged:
-        findings = self._validated(value, None)
-        try:
-            return Judged(parse_definition(value).to_json(), findings)
-        except InvalidInput:
-            return Judged(None, findings)
+        definition, findings = examine_value(
+            value, self._registry, max_nodes=self._max_nodes, max_edges=self._max_edges
+        )
+        return Judged(None if definition is None else definition.to_json(), findings)
 
     def _found(self, stored: StoredVersion, code: Code | None) -> Findings:
         try:

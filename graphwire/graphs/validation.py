@@ -92,12 +92,25 @@ def validate_value(
     Args:
         known: Problems that were found already, to be among the others.
     """
+    return examine_value(value, registry, code=code, max_nodes=max_nodes, max_edges=max_edges, known=known)[1]
+
+
+def examine_value(
+    value: Any,
+    registry: Registry,
+    *,
+    code: Code | None = None,
+    max_nodes: int = MAX_NODES,
+    max_edges: int = MAX_EDGES,
+    known: Iterable[Problem] = (),
+) -> tuple[GraphDefinition | None, Findings]:
+    """Do as ``validate_value``; also return the definition, None where the value has not the shape of one."""
     validation = _Validation(registry, code, max_nodes, max_edges)
     try:
-        root = Scope(parse_definition(value))
+        definition = parse_definition(value)
     except GraphInvalid:
-        return validation.run_salvaged(salvage_definition(value), known)
-    return validation.run(root, known)
+        return None, validation.run_salvaged(salvage_definition(value), known)
+    return definition, validation.run(Scope(definition), known)
 
 
 def check(
@@ -138,13 +151,10 @@ def check_value(
     Raises:
         CodeNotAllowed, UnknownNodeType, GraphInvalid: As ``check``, with the problems of its shape among the others.
     """
-    validation = _Validation(registry, code, max_nodes, max_edges)
-    try:
-        definition = parse_definition(value)
-    except GraphInvalid:
-        raise refusal(validation.run_salvaged(salvage_definition(value), known)) from None
-    findings = validation.run(Scope(definition), known)
-    if findings.problems:
+    definition, findings = examine_value(
+        value, registry, code=code, max_nodes=max_nodes, max_edges=max_edges, known=known
+    )
+    if definition is None or findings.problems:
         raise refusal(findings)
     return definition, findings.warnings
 

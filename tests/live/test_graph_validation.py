@@ -18,7 +18,6 @@ async def validate(service: Service, value: Any) -> dict[str, Any]:
     return dict(answer.json())
 
 
-@pytest.mark.capability("GRF-09")
 async def test_a_good_definition_is_valid_and_shown_in_its_canonical_form(service: Service) -> None:
     told = await validate(service, definition(edges=[], on_error="fail"))
 

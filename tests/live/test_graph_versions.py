@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from httpx import Response
 
+from app.storage.cursors import Cursor, encode_cursor
+from graphwire.graphs.documents import read_document
 from tests.databases import on_each_database
 from tests.live.serving import Service
 from tests.live.test_graphs import definition
@@ -25,7 +27,6 @@ async def make_versions(service: Service, count: int) -> None:
         assert (await put(service, "*" if number > 1 else None, name=f"Version {number}")).is_success
 
 
-@pytest.mark.capability("GRF-17")
 async def test_every_version_stays_readable_as_it_was(service: Service) -> None:
     await make_versions(service, 3)
 
@@ -66,6 +67,20 @@ async def test_the_link_of_a_page_of_versions_leads_to_the_next_one(service: Ser
     assert "next" not in second.links
 
 
+@on_each_database
+@pytest.mark.parametrize(("value", "count"), [(2**62, 2), (2**31, 2), (1.5, 0), (-(2**62), 0)])
+async def test_a_cursor_that_somebody_made_up_gives_a_page_all_the_same(
+    service: Service, value: float, count: int
+) -> None:
+    await make_versions(service, 2)
+
+    after = encode_cursor(Cursor("version", value, "made"))
+    answer = await service.client.get("/graphs/made/versions", params={"after": after})
+
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["items"]) == count
+
+
 @pytest.mark.parametrize("version", ["0", "3", "-1", "x", "1.0", "01", "%EF%BC%91", "9" * 5_000, "%00", "1e3"])
 async def test_a_version_that_there_is_not_is_not_found(service: Service, version: str) -> None:
     await make_versions(service, 2)
@@ -84,7 +99,6 @@ async def test_versions_of_a_graph_that_there_is_not_or_not_any_more_are_not_fou
             assert (await service.client.get(f"/graphs/{graph}/{address}")).status_code == 404, (graph, address)
 
 
-@pytest.mark.capability("GRF-17")
 async def test_two_versions_are_compared_by_the_ids_of_nodes_and_edges(service: Service) -> None:
     node = {"id": "m", "type": "transform", "config": {"set": {"y": "2"}}}
     changed = {"id": "n", "type": "transform", "config": {"set": {"x": "3"}}}
@@ -228,6 +242,31 @@ async def test_a_deletion_may_say_which_version_it_was_made_for(service: Service
 
     assert (stale.status_code, stale.json()["current"]) == (412, 2)
     assert (broken.status_code, fitting.status_code) == (400, 204)
+
+
+async def test_an_old_version_is_brought_back_by_storing_its_definition_again(service: Service) -> None:
+    await make_versions(service, 3)
+    first = (await service.client.get("/graphs/made/versions/1")).json()["definition"]
+
+    restored = await service.client.put("/graphs/made", json=first, headers={"If-Match": '"3"'})
+
+    digests = [item["digest"] for item in (await service.client.get("/graphs/made/versions")).json()["items"]]
+    assert (restored.status_code, restored.headers["etag"]) == (200, '"4"')
+    assert digests[0] == digests[3]
+    assert len(set(digests)) == 3
+
+
+async def test_a_version_is_yaml_for_whoever_accepts_that(service: Service) -> None:
+    await make_versions(service, 2)
+    yaml = {"Accept": "application/yaml"}
+
+    answer = await service.client.get("/graphs/made/versions/1", headers=yaml)
+    known = await service.client.get("/graphs/made/versions/1", headers={**yaml, "If-None-Match": '"1"'})
+
+    assert answer.headers["content-type"].startswith("application/yaml")
+    assert read_document(answer.content, "yaml").value == (await service.client.get("/graphs/made/versions/1")).json()
+    assert (answer.headers["etag"], answer.headers["vary"]) == ('"1"', "Accept")
+    assert (known.status_code, known.headers["vary"]) == (304, "Accept")
 
 
 async def test_a_graph_that_is_made_again_goes_on_counting(service: Service) -> None:
