@@ -57,6 +57,8 @@ _WORDINGS: Final = (
     ),
     _Wording(["node content"], "a value is missing here, or a text that must be quoted"),
     _Wording(["document start"], "there is text after the value; one YAML document is expected"),
+    _Wording(["unexpected ':'"], 'inside brackets ":" wants a space after it, or quotes around the text'),
+    _Wording(["a directive"], 'a line that begins with "%" is a directive: %YAML or %TAG; a text must be quoted', True),
     _Wording(["undefined tag handle"], "tags of one's own are not read"),
     _Wording(["incompatible YAML document"], "the version of YAML must be 1.2 or 1.1"),
     _Wording(

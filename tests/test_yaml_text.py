@@ -1,8 +1,10 @@
 """What YAML text is read, and what is refused where."""
 
+import re
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from graphwire.errors import (
     YamlTag,
 )
 from graphwire.yaml_text import compose_yaml, parse_events, read_yaml
+from tests.yaml_suite import cases
 
 
 def parse_in_python(data: bytes) -> Iterator[yaml.Event]:
@@ -316,3 +319,46 @@ def test_whatever_is_no_yaml_is_refused_on_purpose(data: bytes) -> None:
     for parser in PARSERS.values():
         with suppress(InvalidInput):  # and no other error
             compose_yaml(data, parse=parser)
+
+
+# Where libyaml is not what the suite says. All of them are spellings that hardly anybody uses.
+READ_ALTHOUGH_WRONG = frozenset(
+    """
+    2G84-2 2G84-3 9C9N-0 9JBA-0 CVW2-0 DK95-1 DK95-2 DK95-5 DK95-7 DK95-8 G5U8-0 MUS6-0 MUS6-2 MUS6-3
+    MUS6-4 QB6E-0 S98Z-0 SU5Z-0 X4QW-0 Y79Y-2 Y79Y-3 YJV2-0
+    """.split()
+)
+READ_OTHERWISE = frozenset("652Z-0 HM87-1 JEF9-2 L24T-1 UKK6-2 Y2GN-0".split())
+REFUSED_ALTHOUGH_RIGHT = frozenset(
+    """
+    2JQS-0 2LFX-0 4ABK-0 4MUZ-0 4MUZ-1 4MUZ-2 58MP-0 5MUD-0 5T43-0 6BCT-0 6CA3-0 6LVF-0 6M2F-0 7Z25-0
+    8XYN-0 96NN-0 96NN-1 9SA2-0 A2M4-0 CFD4-0 DBG4-0 DK3J-0 DK95-0 FP8R-0 FRK4-0 HM87-0 HWV9-0 K3WX-0
+    M7A3-0 NHX8-0 NJ66-0 NKF9-0 Q5MG-0 QT73-0 R4YG-0 S3PD-0 SM9W-1 UKK6-0 UT92-0 W4TN-0 W5VH-0 ZYU8-0
+    ZYU8-1 ZYU8-2
+    """.split()
+)
+NO_JSON_VALUE = re.compile(r"second document|a key must be|is empty|keys are not merged|the version of YAML")
+
+
+@pytest.mark.needs("corpora")
+def test_the_yaml_test_suite_is_read_and_refused_as_it_says(corpora: Path) -> None:
+    wrong: dict[str, set[str]] = {"read": set(), "otherwise": set(), "refused": set()}
+    right = 0
+    for case in cases(corpora / "yaml-test-suite.tar.gz"):
+        try:
+            value = read_yaml(case.text.encode())
+        except YamlTag:
+            continue
+        except InvalidInput as error:
+            if case.is_valid and not any(NO_JSON_VALUE.search(problem.detail) for problem in error.problems):
+                wrong["refused"].add(case.name)
+            continue
+        if not case.is_valid:
+            wrong["read"].add(case.name)
+        elif case.values != [value]:
+            wrong["otherwise"].add(case.name)
+        else:
+            right += 1
+
+    assert wrong == {"read": READ_ALTHOUGH_WRONG, "otherwise": READ_OTHERWISE, "refused": REFUSED_ALTHOUGH_RIGHT}
+    assert right > 180
