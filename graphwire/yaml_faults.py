@@ -38,10 +38,15 @@ _WORDINGS: Final = (
     ),
     _Wording(["alphabetic or numeric", "an alias"], 'a text that begins with "*" must be quoted', True),
     _Wording(["alphabetic or numeric", "an anchor"], 'a text that begins with "&" must be quoted', True),
-    _Wording(["could not find expected ':'"], 'a line of a mapping is "key: value"; here the ":" is missing', True),
+    _Wording(
+        ["could not find expected ':'"],
+        'a line of a mapping is "key: value"; here the colon or the space after it is missing',
+        True,
+    ),
     _Wording(
         ["apping values are not allowed"], '": " is not allowed here: quote the text around it, or mend the indentation'
     ),
+    _Wording(["apping keys are not allowed"], 'a text that begins with "?" must be quoted'),
     _Wording(["equence entries are not allowed"], '"- " is not allowed here: begin the list on the next line'),
     _Wording(["flow sequence", "',' or ']'"], 'a "," or "]" is missing in the list', names_beginning=True),
     _Wording(["flow mapping", "',' or '}'"], 'a "," or "}" is missing in the mapping', names_beginning=True),

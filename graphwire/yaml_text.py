@@ -232,7 +232,7 @@ class _Composer:
         if event.anchor is not None:
             anchor = self._anchors[event.anchor] = _Anchor(items, self._path(), is_open=True)
         if self._expects_key():
-            self._refuse(event, MalformedYaml.code, "a key must be a text; this is a list or a mapping")
+            self._refuse(event, MalformedYaml.code, "a key must be a text; one that begins with { or [ must be quoted")
         else:
             self._attach(items)
         self._frames.append(_Frame(items, anchor))
@@ -393,7 +393,9 @@ class _Composer:
 
     def _refuse_tag(self, event: Any) -> None:
         shown = f"!!{event.tag.removeprefix(_CORE)}" if event.tag.startswith(_CORE) else event.tag
-        self._refuse(event, YamlTag.code, f"the tag {quoted(shown)} is not of the core schema; leave it out")
+        self._refuse(
+            event, YamlTag.code, f"the tag {quoted(shown)} is not of the core schema; leave it out, or quote the text"
+        )
 
     def _refuse(self, event: Any, code: str, detail: str, *key: str) -> None:
         mark = event.start_mark
