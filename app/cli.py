@@ -16,6 +16,7 @@ from uvicorn.config import UvicornDeprecationWarning
 
 from app.main import create_app
 from app.observability.logs import logging_to
+from app.security.openness import refusal
 from app.settings import Settings, secrets_of, unknown_variables
 from app.transports.server import StreamServer, protocol
 
@@ -49,6 +50,10 @@ def serve(
         raise typer.Exit(2) from None
     for sentence in unknown_variables(os.environ):
         typer.echo(f"warning: {sentence}", err=True)
+    refused = refusal(settings.host, has_key=settings.api_key is not None, is_forced=settings.allow_open)
+    if refused is not None:
+        typer.echo(refused, err=True)
+        raise typer.Exit(2)
     with logging_to(format=settings.log_format, level=settings.log_level, secrets=secrets_of(settings)):
         server = make_server(settings, ready=announce)
         _tune()

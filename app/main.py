@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app.api import problems
+from app.api import guards, problems
 from app.api.dependencies import Bounds
 from app.api.head import HeadAsGet
 from app.api.middleware import BodyLimit, RequestId
@@ -17,6 +17,8 @@ from app.api.routers import executions, graphs, health, service, streams
 from app.api.schemas import answers, bodies
 from app.api.schemas.start import CancelRequest, StartRequest
 from app.observability.access_log import AccessLog
+from app.security.hosts import is_loopback
+from app.security.keys import read_keys
 from app.services.executions import ExecutionService
 from app.services.folders import adopt_folders
 from app.services.graphs import GraphService
@@ -67,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    guards.install(app, _access(settings))
     if settings.access_log:
         app.add_middleware(AccessLog)
     app.add_middleware(RequestId)
@@ -75,8 +78,16 @@ def create_app(settings: Settings) -> FastAPI:
     for router in routers:
         app.include_router(router)
     problems.install(app, [*app.routes, *(route for router in routers for route in router.routes)])
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    app.openapi = lambda: _openapi(app, asks_for_key=settings.api_key is not None)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     return app
+
+
+def _access(settings: Settings) -> guards.Access:
+    keys = read_keys(settings.api_key.get_secret_value()) if settings.api_key is not None else ()
+    hosts: tuple[str, ...] | None = settings.allowed_hosts
+    if is_loopback(settings.host) and not keys:
+        hosts = (settings.host, *settings.allowed_hosts)
+    return guards.Access(keys=keys, hosts=hosts or None, origins=settings.cors_origins)
 
 
 def _lifespan(settings: Settings) -> Any:
@@ -153,12 +164,14 @@ def _nothing() -> None:
     """There is nothing to end before the start."""
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
+def _openapi(app: FastAPI, *, asks_for_key: bool) -> dict[str, Any]:
     if app.openapi_schema is None:
         schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         components = schema.setdefault("components", {}).setdefault("schemas", {})
         components.update(answers.schemas())
         components.update(bodies.schemas(StartRequest, CancelRequest, GraphDefinition))
         components["Problem"] = dict(problems.SCHEMA)
+        if asks_for_key:
+            guards.describe(schema)
         app.openapi_schema = schema
     return app.openapi_schema

@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from platformdirs import user_data_path
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.security.hosts import read_host_name, read_origin
+from app.security.keys import read_keys
 from graphwire.near_names import near_name
 
 PREFIX = "GRAPHWIRE_"
@@ -20,6 +22,22 @@ def _folders(value: object) -> object:
     if not isinstance(value, str):
         return value
     return [part.strip() for part in value.replace(os.pathsep, ",").split(",") if part.strip()]
+
+
+def _list(value: object) -> object:
+    """Read what is separated by commas."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _readable(value: SecretStr | None) -> SecretStr | None:
+    """Check the keys while it can still be said what sets them."""
+    return value if value is not None and read_keys(value.get_secret_value()) else None
+
+
+_Host = Annotated[str, AfterValidator(read_host_name)]
+_Origin = Annotated[str, AfterValidator(read_origin)]
+_Hosts = Annotated[tuple[_Host, ...], NoDecode, BeforeValidator(_list)]
+_Origins = Annotated[tuple[_Origin, ...], NoDecode, BeforeValidator(_list)]
 
 
 class Settings(BaseSettings):
@@ -36,6 +54,21 @@ class Settings(BaseSettings):
     )
     graphs: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = Field(
         default=(), description="Folders with graphs, separated by commas. Their Python code is trusted."
+    )
+    api_key: Annotated[SecretStr | None, AfterValidator(_readable)] = Field(
+        default=None,
+        description="Key that every request but those to `/health/` must carry; several are separated by commas. "
+        "Without one the service is for this machine only.",
+    )
+    allow_open: bool = Field(default=False, description="Listen on other addresses than loopback without a key.")
+    allowed_hosts: _Hosts = Field(
+        default=(),
+        description="Names of the service that `Host` may have, separated by commas. Those of loopback are always "
+        "among them; default: no others without a key, any with one.",
+    )
+    cors_origins: _Origins = Field(
+        default=(),
+        description="Origins whose pages may use the service, separated by commas: `https://example.com`.",
     )
 
     log_format: Literal["text", "json"] = Field(
@@ -88,6 +121,8 @@ def secrets_of(settings: Settings) -> list[str]:
     """Return what must never be shown, in a log line say. Of the database's address that is its password."""
     secrets = [value for value in dict(settings).values() if isinstance(value, SecretStr)]
     texts = [secret.get_secret_value() for secret in secrets if secret is not settings.database_url]
+    if settings.api_key is not None:
+        texts += read_keys(settings.api_key.get_secret_value())
     if settings.database_url is not None:
         texts += _passwords(settings.database_url.get_secret_value())
     return texts

@@ -53,3 +53,55 @@ class UseLocation(GraphwireError):
     """
 
     code, title = "use_location", "Resume at Location"
+
+
+class AddressTooLong(GraphwireError):
+    """A request's address has more than 8 KiB."""
+
+    code, title = "address_too_long", "Address too long"
+
+
+class HeadersTooLarge(GraphwireError):
+    """A request has more than 100 headers, or one of more than 16 KiB."""
+
+    code, title = "headers_too_large", "Headers too large"
+
+
+class Unauthorized(GraphwireError):
+    """The service asks for a key, and the request has none or a wrong one.
+
+    Send it as ``Authorization: Bearer <key>``; a WebSocket takes it as subprotocol ``bearer.<key>`` too.
+    """
+
+    code, title = "unauthorized", "Unauthorized"
+
+
+class MisplacedKey(GraphwireError):
+    """A request carries a key where it does not belong: in its address, or in two places at once.
+
+    Addresses end up in logs and histories: take a key that stood in one for known, and change it.
+    """
+
+    code, title = "misplaced_key", "Misplaced key"
+
+
+class TooManyFailures(GraphwireError):
+    """Too many wrong keys came from this address within a minute; ``Retry-After`` says when it is heard again."""
+
+    code, title = "too_many_failures", "Too many failures"
+
+
+class OriginNotAllowed(GraphwireError):
+    """A page of another origin sent the request. The operator names those that may in ``GRAPHWIRE_CORS_ORIGINS``."""
+
+    code, title = "origin_not_allowed", "Origin not allowed"
+
+
+class MisdirectedRequest(GraphwireError):
+    """The request is for a host that this service is not.
+
+    Without a key that is every name but those of the machine itself: a foreign page could else give its own name to
+    this address. The operator names others in ``GRAPHWIRE_ALLOWED_HOSTS``.
+    """
+
+    code, title = "misdirected_request", "Misdirected request"

@@ -54,6 +54,13 @@ _STATUS: Mapping[type[GraphwireError], int] = {
     errors.UnsupportedCompression: 415,
     errors.UseLocation: 409,
     errors.BadRequest: 400,
+    errors.AddressTooLong: 414,
+    errors.HeadersTooLarge: 431,
+    errors.Unauthorized: 401,
+    errors.MisplacedKey: 400,
+    errors.TooManyFailures: 429,
+    errors.OriginNotAllowed: 403,
+    errors.MisdirectedRequest: 421,
     AtCapacity: 429,
     CommandNotAllowed: 409,
     GraphInUse: 409,
@@ -104,7 +111,7 @@ def render(
     code = status if status is not None else status_of(type(error))
     extra = dict(headers or {})
     if code in RETRY_AFTER_S:
-        extra["Retry-After"] = str(RETRY_AFTER_S[code])
+        extra.setdefault("Retry-After", str(RETRY_AFTER_S[code]))
     if code == 413:
         extra["Connection"] = "close"
     return Response(
@@ -164,6 +171,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 _REASONS = {
     400: "It cannot be read.",
+    401: "The key is missing or wrong.",
     404: "There is no such thing.",
     406: "None of the media types that are offered is accepted.",
     409: "Not now; what is allowed is in the answer.",

@@ -11,8 +11,9 @@ from typing import Any, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn import Config, Server
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from app.transports.heads import BoundedHeads
 from app.transports.sending import AFTERWARDS, Rest
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 _TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # Linux's number; Python names it from 3.12 on
 
 
-class StreamProtocol(HttpToolsProtocol):
+class StreamProtocol(BoundedHeads):
     """One connection that costs a bounded amount of memory and time, whatever its client does.
 
     A write waits until the one before it left for the kernel, so a client that reads nothing costs its socket's
@@ -100,6 +101,9 @@ class StreamProtocol(HttpToolsProtocol):
                 await stream(send)
 
         return closing
+
+    def _end(self) -> None:
+        self._linger()
 
     def _linger(self) -> None:
         """Close the way out; the way in is closed when the client has done so, or after a little more."""

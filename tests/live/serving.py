@@ -54,9 +54,14 @@ class Service:
 async def serving(folder: Path, **changes: Any) -> AsyncIterator[Service]:
     """Run a server until the block ends, with a database in this folder unless another is named."""
     settings = Settings(
-        host="127.0.0.1",
         port=0,
-        **{"database_url": f"sqlite:///{folder}/graphwire.db", "graphs": (GRAPHS,), "drain_s": 2.0, **changes},
+        **{
+            "host": "127.0.0.1",
+            "database_url": f"sqlite:///{folder}/graphwire.db",
+            "graphs": (GRAPHS,),
+            "drain_s": 2.0,
+            **changes,
+        },
     )
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     server = make_server(settings, ready=lambda _, port: ready.set_result(port))
@@ -141,6 +146,11 @@ class RawConnection:
         lines = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
         return int(lines[0].split()[1]), headers
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """Read an answer whose length is declared."""
+        status, headers = await self.head()
+        return status, headers, await self.reader.readexactly(int(headers.get("content-length", "0")))
 
     async def chunk(self) -> bytes:
         """Read one chunk of a chunked body; empty at its end."""

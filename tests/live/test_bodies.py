@@ -157,6 +157,7 @@ async def test_a_body_that_is_no_object_is_refused(service: Service) -> None:
         assert (status, problem["code"]) == (422, "invalid_request")
 
 
+@pytest.mark.bad_input(19)
 async def test_a_body_of_another_type_is_refused(service: Service) -> None:
     for media_type in [
         "text/plain",
@@ -170,6 +171,40 @@ async def test_a_body_of_another_type_is_refused(service: Service) -> None:
         assert answer.status_code == 415
         assert answer.json()["code"] == "unsupported_media_type"
         assert answer.json()["allowed"] == ["application/json"]
+
+
+@pytest.mark.bad_input(19)
+@pytest.mark.parametrize("body", [b'{"state": {}}', b"--x\r\n\r\n{}\r\n--x--\r\n", b"state=1"])
+async def test_no_parser_is_guessed_from_what_a_body_looks_like(service: Service, body: bytes) -> None:
+    for media_type in (None, "multipart/form-data; boundary=x", "text/json", "application/json, text/plain"):
+        headers = {} if media_type is None else {"Content-Type": media_type}
+        for path in (START, "/graphs"):
+            answer = await service.client.post(path, content=body, headers=headers)
+
+            assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type"), (path, media_type)
+
+
+@pytest.mark.bad_input(19)
+async def test_a_body_of_two_types_is_refused(service: Service) -> None:
+    async with connection(service.port) as raw:
+        await raw.send(request("POST", START, b"{}", Content_type="text/plain"))
+        status, _, body = await raw.answer()
+
+    assert (status, json.loads(body)["code"]) == (400, "bad_request")
+
+
+@pytest.mark.bad_input(20)
+async def test_forms_are_refused_before_anything_of_them_is_read(service: Service) -> None:
+    parts = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n' * 10_000 + b"--x--\r\n"
+    fields = b"a=b&" * 1_000_000
+    for media_type, form in [("multipart/form-data; boundary=x", parts), ("application/x-www-form-urlencoded", fields)]:
+        async with connection(service.port) as raw:
+            head = request("POST", "/graphs", Content_Type=media_type, Content_Length=str(len(form)))
+            await raw.send(head + form[:1_000])
+            status, headers, body = await raw.answer()
+
+        assert (status, headers["connection"]) == (415, "close")
+        assert json.loads(body)["code"] == "unsupported_media_type"
 
 
 @pytest.mark.bad_input(18)
