@@ -313,15 +313,25 @@ class ExecutionService:
             return None
 
     async def _estimate(self, plan: Plan) -> Estimate:
-        """Judge by earlier executions. What they took is looked up again when it is old, or there was none."""
+        """Judge by earlier executions. What they took is looked up again, in the background, when it is old."""
         key = GraphId(plan.definition.id), plan.version
         now = time.monotonic()
-        at, durations = self._durations.get(key, (-DURATIONS_AGE_S, {}))
-        if not durations or now - at > DURATIONS_AGE_S:
-            found = await self._repository.node_durations(*key)
-            durations = {node: duration.mean_ms for node, duration in found.items()}
-            self._durations[key] = now, durations
+        at, durations = self._durations.get(key, (now, {}))
+        if not durations:
+            durations = await self._learn(*key)
+        elif now - at > DURATIONS_AGE_S:
+            self._durations[key] = now, durations  # one looks it up, and nobody waits for it
+            self._supervisor.spawn(self._refresh(*key), name=f"durations:{key[0]}")
         return Estimate(plan, durations)
+
+    async def _learn(self, graph_id: GraphId, version: int) -> Mapping[str, float]:
+        found = await self._repository.node_durations(graph_id, version)
+        durations = {node: duration.mean_ms for node, duration in found.items()}
+        self._durations[graph_id, version] = time.monotonic(), durations
+        return durations
+
+    async def _refresh(self, graph_id: GraphId, version: int) -> None:
+        await self._learn(graph_id, version)
 
     async def _unwatch(self, runner: Runner) -> None:
         await runner.wait_ended()

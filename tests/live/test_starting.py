@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from app.storage.repositories.executions import ExecutionRepository
 from tests.live.control import gates
 from tests.live.serving import Service, numbers, parse, serving, types
+from tests.live.test_graph_changes import hold
 
 
 async def test_a_start_is_accepted_with_the_place_where_the_execution_is_found(service: Service) -> None:
@@ -149,3 +151,19 @@ async def test_a_client_that_goes_away_does_not_stop_the_execution(service: Serv
     blocks = parse((await service.client.get(f"{execution}/events")).content)
     assert types(blocks)[-1] == "stream_end"
     assert blocks[-1].data["data"]["status"] == "completed"
+
+
+async def test_no_start_waits_for_newer_durations_than_are_known(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await service.client.post("/graphs/chain/execute/wait")
+    monkeypatch.setattr("app.services.executions.DURATIONS_AGE_S", -1.0)
+    await service.client.post("/graphs/chain/execute/wait")
+    hold(monkeypatch, ExecutionRepository, "node_durations", first=True)
+
+    async with asyncio.timeout(5):
+        ended = await service.client.post("/graphs/chain/execute/wait")
+        await gates["node_durations"].reached.wait()
+    gates["node_durations"].opened.set()
+
+    assert ended.json()["status"] == "completed"
