@@ -2,8 +2,9 @@
 
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
+from sqlalchemy import CursorResult, Executable
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.storage.groups import Groups
@@ -36,6 +37,14 @@ class Reader(Protocol):
         ...
 
 
+class Reads(Protocol):
+    """A transaction that reads."""
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        """Run a query. All queries of a transaction see the same."""
+        ...
+
+
 class Database(Protocol):
     """Where a server keeps everything. From ``async with`` on it is this server's alone, migrated, and open.
 
@@ -50,7 +59,7 @@ class Database(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
 
-    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+    def read(self) -> AbstractAsyncContextManager[Reads]:
         """One consistent view of everything, for as long as the block lasts: keep it short. Waits for no writer.
 
         Raises:

@@ -1,16 +1,17 @@
 """A schema of PostgreSQL as the database of a server: locked, migrated, and its lost connections replaced."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import event
+from sqlalchemy import CursorResult, Executable, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from app.storage.database import Reads
 from app.storage.postgresql import Connection, connect, explain, is_cut, is_transient
 from app.storage.postgresql_groups import PostgresqlGroups
 from app.storage.postgresql_migration import migrate
@@ -66,11 +67,18 @@ class PostgresqlDatabase:
         """See ``database.Database``."""
         return PostgresqlReader(self.reading)
 
+    @property
+    def name(self) -> str:
+        """As which PostgreSQL shows its connections."""
+        return self._lock.name
+
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """See ``database.Database``."""
-        async with _transaction(self._readers) as connection:
-            yield connection
+    async def read(self) -> AsyncIterator[Reads]:
+        """See ``database.Database``. Where the first query finds its connection lost, it is asked again on another."""
+        assert self._readers is not None, "the database is not open"
+        with _told():
+            async with AsyncExitStack() as stack:
+                yield _Reads(self._readers, stack)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -110,11 +118,11 @@ class PostgresqlDatabase:
         self._readers = self._writer = None
 
     async def _open_reading(self) -> Connection:
-        return await connect(self._url, name=self._lock.name, command_timeout_s=COMMAND_S)
+        return await connect(self._url, name=self.name, command_timeout_s=COMMAND_S)
 
     async def _open_writing(self) -> Connection:
         # What writes has its time limits around it: a migration has none.
-        connection = await connect(self._url, name=self._lock.name, command_timeout_s=None)
+        connection = await connect(self._url, name=self.name, command_timeout_s=None)
         try:
             async with asyncio.timeout(COMMAND_S):
                 await self._lock.acquire(connection)
@@ -161,12 +169,55 @@ async def _plain(engine: AsyncEngine | None) -> AsyncIterator[Connection]:
             raise
 
 
+class _Reads:
+    def __init__(self, engine: AsyncEngine, stack: AsyncExitStack) -> None:
+        self._engine = engine
+        self._stack = stack
+        self._connection: AsyncConnection | None = None
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        if self._connection is not None:
+            return await self._connection.execute(statement, parameters)
+        try:
+            return await self._first(statement, parameters)
+        except (DBAPIError, OSError) as error:
+            if not is_cut(error):
+                raise
+        return await self._first(statement, parameters)
+
+    async def _first(self, statement: Executable, parameters: Any) -> CursorResult[Any]:
+        async with AsyncExitStack() as opening:
+            connection = await opening.enter_async_context(_reading(self._engine))
+            result = await connection.execute(statement, parameters)
+            await self._stack.enter_async_context(opening.pop_all())
+        self._connection = connection
+        return result
+
+
+@asynccontextmanager
+async def _reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    async with engine.connect() as connection:
+        transaction = await connection.begin()
+        yield connection
+        try:
+            await transaction.commit()
+        except (DBAPIError, OSError) as error:
+            if not is_cut(error):  # all was read
+                raise
+
+
 @asynccontextmanager
 async def _transaction(engine: AsyncEngine | None) -> AsyncIterator[AsyncConnection]:
     assert engine is not None, "the database is not open"
-    try:
+    with _told():
         async with engine.begin() as connection:
             yield connection
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
     except (DBAPIError, PoolTimeoutError, OSError) as error:
         if is_transient(error):
             raise StorageUnavailable(explain(error)) from error

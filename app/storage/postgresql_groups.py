@@ -13,7 +13,7 @@ from app.storage.postgresql_group import OutcomeUnknown, is_stored, probe, write
 
 FIRST_WAIT_S = 0.05
 LAST_WAIT_S = 1.0
-SLOW_S = 5.0
+SLOW_S = 15.0
 """A group that takes longer makes others wait for no good: they are told why."""
 STOP_S = 5.0
 

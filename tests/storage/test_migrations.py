@@ -50,7 +50,7 @@ def test_the_migrations_make_the_tables_of_the_code_on_sqlite(migrated_file: Pat
 
 @pytest.mark.needs("postgresql")
 async def test_the_migrations_make_the_tables_of_the_code_on_postgresql(schema: str) -> None:
-    async with PostgresqlDatabase(schema) as database, database.read() as connection:
+    async with PostgresqlDatabase(schema) as database, database.write() as connection:
         assert await connection.run_sync(differences) == []
         tables = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
         assert set(tables) == {*metadata.tables, "alembic_version"}

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import text
 
 from app.storage.opening import open_database
@@ -175,8 +176,7 @@ async def test_characters_that_postgresql_does_not_take_come_back_as_they_were(s
     async with open_database(schema) as database, SqlExecutionStore(database) as store:
         graphs, executions = GraphRepository(database), ExecutionRepository(database)
         await graphs.put(NewVersion(GraphId("orders"), b"{}", "d", "api", name=odd, description=odd), now=NOW)
-        end = make_end(1, durations_ms={odd: (1, 2.0)})
-        object.__setattr__(end, "reason", odd)
+        end = replace(make_end(1, durations_ms={odd: (1, 2.0)}), reason=odd)
         await store_batch(store, make_batch([1], start=make_record(), end=end))
 
         stored = await graphs.get(GraphId("orders"))
