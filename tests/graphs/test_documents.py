@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from graphwire.graphs.validation import validate
 from graphwire.json_text import pointer
 from tests.graphs.samples import REGISTRY
 from tests.json_values import values
+from tests.yaml_suite import cases
 
 FORMATS: tuple[Format, ...] = ("json", "yaml")
 
@@ -218,3 +220,60 @@ def test_awkward_texts_come_back_as_keys_and_values(corpora: Path) -> None:
 
     for format in FORMATS:
         assert read_document(write_document(value, format), format).value == value
+
+
+PIECES = [
+    b"[",
+    b"{",
+    b": ",
+    b"- ",
+    b"\n",
+    b"\t",
+    b"&a ",
+    b"*a",
+    b"!!str ",
+    b"? ",
+    b'"',
+    b"|\n",
+    b"\\ud800",
+    b"\r",
+    b"<<: ",
+    b"\xff",
+]
+
+
+def changed(text: bytes, random: Random) -> bytes:
+    """Return the text with up to five changes that make it something else."""
+    made = bytearray(text)
+    for _ in range(random.randint(1, 5)):
+        begin, end = sorted((random.randint(0, len(made)), random.randint(0, len(made))))
+        match random.randrange(3):
+            case 0:
+                made[begin:begin] = random.choice(PIECES)
+            case 1:
+                del made[begin : begin + random.randint(1, 5)]
+            case _:
+                made[begin:begin] = made[begin:end][:50]
+    return bytes(made)
+
+
+@pytest.mark.needs("corpora")
+@pytest.mark.bad_input(1, 16)
+@pytest.mark.parametrize("count", [2_000, pytest.param(100_000, marks=pytest.mark.long)])
+def test_whatever_is_done_to_a_text_it_is_read_or_refused_with_places(corpora: Path, count: int) -> None:
+    texts = [case.text.encode() for case in cases(corpora / "yaml-test-suite.tar.gz")] + [JSON_TEXT, YAML_TEXT]
+    random = Random(5)
+    without_place: list[tuple[bytes, InvalidInput]] = []
+
+    for _ in range(count):
+        text, format = changed(random.choice(texts), random), random.choice(FORMATS)
+        try:
+            document = read_document(text, format)
+        except InvalidInput as error:
+            if not error.problems or not all(problem.line and problem.column for problem in error.problems):
+                without_place.append((text, error))
+        else:
+            assert read_document(write_document(document.value, "yaml"), "yaml").value == document.value
+            assert None not in located(document, "/0/a", "duplicate_key")
+
+    assert without_place == []
