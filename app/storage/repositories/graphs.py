@@ -13,6 +13,7 @@ from app.storage.errors import RevisionConflict
 from app.storage.moments import microseconds, moment_of
 from app.storage.repositories.idempotency import MadeVersion, keep_claim
 from app.storage.tables import executions, graph_versions, graphs
+from app.storage.text import AnyText
 from graphwire.engine.ports import Claim
 from graphwire.errors import GraphInUse
 from graphwire.near_names import folded
@@ -268,7 +269,7 @@ def _versions() -> Select[Any]:
         graph_versions.c.digest,
         graph_versions.c.code_digest,
         graph_versions.c.name,
-        func.substr(graph_versions.c.description, 1, LISTED_TEXT + 1).label("description"),
+        func.substr(graph_versions.c.description, 1, LISTED_TEXT + 1, type_=AnyText()).label("description"),
         graph_versions.c.created_at_us,
         graphs.c.source,
         graphs.c.deleted_at_us,
