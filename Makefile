@@ -47,6 +47,7 @@ bench: .venv/installed-test
 
 docs: .venv/installed-test
 	$(BIN)/python -m tests.docs.settings_page
+	$(BIN)/python -m tests.docs.command_line_page
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

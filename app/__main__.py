@@ -1,6 +1,6 @@
 """``python -m app``: the same as ``graphwire``."""
 
-from app.cli import main
+from graphwire.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -11,14 +11,12 @@ from graphwire.engine.options import Options
 from graphwire.engine.plan import Plan
 from graphwire.engine.ports import Claim
 from graphwire.engine.runner import Start
-from graphwire.errors import InvalidInput, Problem, StateInvalid, StateNotSerializable, quoted
+from graphwire.engine.start_state import freeze_start
+from graphwire.errors import InvalidInput, Problem, StateInvalid, quoted
 from graphwire.graphs.state_schema import StateSchema
 from graphwire.json_text import pointer
 from graphwire.near_names import NearNames
 from graphwire.types import Detail, Durability, Ordering
-from graphwire.values import freeze, thaw
-
-_RESERVED = "errors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ def prepare(wishes: Wishes, plan: Plan, schema: StateSchema | None, claim: Claim
         if name not in plan.index
     ]
     try:
-        state = _frozen(wishes.state, plan, schema)
+        state = freeze_start(wishes.state, plan, schema)
     except StateInvalid as error:
         if unknown:
             raise InvalidInput(
@@ -99,26 +97,3 @@ def prepare(wishes: Wishes, plan: Plan, schema: StateSchema | None, claim: Claim
         kept=msgspec.json.encode(kept),
         claim=claim,
     )
-
-
-def _frozen(given: Mapping[str, Any], plan: Plan, schema: StateSchema | None) -> dict[str, bytes]:
-    frozen: dict[str, bytes] = {}
-    problems: list[Problem] = []
-    if _RESERVED in given:
-        problems.append(Problem(pointer("state", _RESERVED), "reserved_key", "only the engine writes this key"))
-    for key, value in given.items():
-        try:
-            frozen[key] = freeze(value)
-        except StateNotSerializable as error:
-            problems.append(Problem(pointer("state", key), error.code, error.detail))
-    size = sum(len(key) + len(value) for key, value in {**plan.initial, **frozen}.items())
-    if size > plan.max_state_bytes:
-        detail = f"the state has {size:,} bytes; the limit is {plan.max_state_bytes:,} (limits.max_state_bytes)"
-        problems.append(Problem("/state", "state_too_large", detail))
-    # What cannot be kept, or is too large, is not shown to a schema.
-    if not problems and schema is not None:
-        whole = {**{key: thaw(value) for key, value in plan.initial.items()}, **given}
-        problems += schema.problems(whole, at="/state")
-    if problems:
-        raise StateInvalid(problems[0].detail if len(problems) == 1 else "the state cannot be taken as it is", problems)
-    return frozen

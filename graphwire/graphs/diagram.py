@@ -73,14 +73,14 @@ def _node_labels(definition: GraphDefinition) -> list[str]:
     looks = [folded(_cut(node.name or node.id)) for node in definition.nodes]
     counts = Counter(looks)
     return [
-        f"{_shown(node.name)} · {node.id}" if node.name and counts[look] > 1 else _shown(node.name or node.id)
+        f"{shown(node.name)} · {node.id}" if node.name and counts[look] > 1 else shown(node.name or node.id)
         for node, look in zip(definition.nodes, looks, strict=True)
     ]
 
 
 def _edge_label(edge: EdgeDefinition) -> str:
     if edge.label or edge.when:
-        return _shown(edge.label or edge.when or "")
+        return shown(edge.label or edge.when or "")
     return "else" if edge.else_ else ""
 
 
@@ -88,7 +88,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LABEL_LIMIT else text[:_LABEL_LIMIT] + "…"
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """Return text, cut, in which two different texts also look different: what cannot be seen is written out."""
     cut = _cut(text)
     is_plain = unicodedata.is_normalized("NFC", cut)

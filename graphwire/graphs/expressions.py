@@ -130,7 +130,9 @@ def _parse(source: Source) -> ast.expr:
         before = sum(len(line) + 1 for line in lines[: (error.lineno or 1) - 1])
         column = (error.offset or 1) - (2 if (error.lineno or 1) == 1 else 1)
         index = min(max(before + column, 0), len(source.text))
-        raise _invalid(source, index, "this does not parse as an expression") from None
+        is_at_end = not source.text[index:].strip()
+        detail = "the expression is not complete" if is_at_end else "this does not parse as an expression"
+        raise _invalid(source, index, detail) from None
     except (ValueError, RecursionError, MemoryError):
         raise _invalid(source, 0, "this does not parse as an expression") from None
 

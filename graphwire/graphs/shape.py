@@ -14,7 +14,6 @@ from graphwire.near_names import NearNames
 Model = TypeVar("Model", bound=BaseModel)
 
 _DETAILS: Final[Mapping[str, str]] = {
-    "missing": "this field is missing",
     "string_type": "must be a text",
     "int_type": "must be a whole number",
     "float_type": "must be a number",
@@ -28,7 +27,8 @@ _DETAILS: Final[Mapping[str, str]] = {
 PROBLEMS_LIMIT: Final = 1_000
 """So many problems of a value are described, the others counted: nobody is shown more, and each takes time."""
 _MODEL_DEPTH: Final = 4
-_CODES: Final[Mapping[str, str]] = {"missing": "missing_field", "extra_forbidden": "unknown_field"}
+_CHARACTERS: Final = "must be made of letters A to Z, digits and _ . - only, and not begin with . or -"
+"""What the patterns of ids ask for; those of edges may hold ``>`` and ``#`` too, which nobody writes by hand."""
 
 
 def parse_model(model: type[Model], value: Any, *, at: str = "") -> Model:
@@ -114,12 +114,16 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], place: str, near: Nea
         name = str(detail["loc"][-1])
         hint = near(name, _field_names(model, detail["loc"][:-1]))
         return Problem(place, "unknown_field", f"there is no field {quoted(name)}{hint}")
+    if kind == "missing":
+        return Problem(place, "missing_field", f"the field {quoted(str(detail['loc'][-1]))} is missing")
+    if kind == "string_pattern_mismatch":
+        return Problem(place, "invalid_value", _CHARACTERS)
     text = _DETAILS.get(kind)
     if text is None:
         text = detail["msg"].removeprefix("Input should ").removeprefix("Value error, ")
         text = text.replace("String should", "the text should")
         text = f"must {text}" if detail["msg"].startswith("Input should ") else f"{text[0].lower()}{text[1:]}"
-    return Problem(place, _CODES.get(kind, "invalid_value"), text)
+    return Problem(place, "invalid_value", text)
 
 
 def _place(detail: ErrorDetails, value: Any) -> Iterator[str | int]:

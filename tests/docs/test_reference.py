@@ -18,7 +18,7 @@ from graphwire.events.notices import Notice, NoticeData
 from graphwire.events.types import Event, EventData
 from graphwire.graphs.expression_functions import FUNCTIONS, METHODS
 from graphwire.nodes import builtin_registry
-from tests.docs import settings_page
+from tests.docs import command_line_page, settings_page
 from tests.docs.tables import REFERENCE, names, rows
 
 DOCS = REFERENCE.parent
@@ -124,6 +124,10 @@ def test_every_function_of_expressions_is_listed() -> None:
 
 def test_page_of_settings_is_what_the_settings_say() -> None:
     assert settings_page.PAGE.read_text(encoding="utf-8") == settings_page.page(), "run `make docs`"
+
+
+def test_the_page_of_the_command_line_is_what_the_commands_say() -> None:
+    assert command_line_page.PAGE.read_text(encoding="utf-8") == command_line_page.page(), "run `make docs`"
 
 
 def test_rows_of_bad_input_are_those_that_tests_prove() -> None:

@@ -29,7 +29,7 @@ STATE: dict[str, Any] = {
         ("state.a + eval('1')", 11, 'unknown function "eval"'),
         ("state.a.format(1)", 1, 'no method "format"'),
         ("state.a.items()", 1, "write items(mapping)"),
-        ("1 +", 4, "does not parse"),
+        ("1 +", 4, "not complete"),
         ("(1", 1, "( is never closed"),
         ("(1]", 3, "] does not close ("),
         ("state.a ** 2", 9, "no powers"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from app.cli import make_server
+from app.server import make_server
 from app.settings import Settings
 from app.transports.server import StreamServer
 

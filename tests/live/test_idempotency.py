@@ -303,7 +303,7 @@ async def test_without_a_key_nothing_is_looked_up(service: Service, monkeypatch:
 DYING = """
 import os, signal, sys
 from pathlib import Path
-from app.cli import make_server
+from app.server import make_server
 from app.services.executions import ExecutionService
 from app.services.graphs import GraphService
 from app.settings import Settings

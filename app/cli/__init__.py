@@ -1,0 +1,1 @@
+"""What the service adds to the command ``graphwire``. Light: what a command needs is imported when it runs."""

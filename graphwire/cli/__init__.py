@@ -1,0 +1,1 @@
+"""The command ``graphwire``: what needs no server. The service adds its commands by the entry point."""

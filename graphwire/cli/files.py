@@ -1,0 +1,163 @@
+"""A file with graphs, as the commands take it: Python, JSON or YAML."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from graphwire.errors import GraphInvalid, InvalidInput, NotFound, Problem, quoted
+from graphwire.graphs.builder import Graph
+from graphwire.graphs.code import Code, is_reference
+from graphwire.graphs.definition import GraphDefinition
+from graphwire.graphs.documents import format_of_suffix, read_document
+from graphwire.graphs.folder_files import FolderFile
+from graphwire.graphs.python_files import run_file
+from graphwire.graphs.registry import Registry
+from graphwire.graphs.validation import check_value
+
+MAX_FILE_BYTES: Final = 5 * 1024 * 1024
+SUFFIXES: Final = (".py", ".json", ".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class FileGraph:
+    """A graph that can run, and what is odd about it."""
+
+    definition: GraphDefinition
+    code: Code
+    warnings: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphFile:
+    """What a file held.
+
+    Attributes:
+        text: As it was read; "" if it could not be.
+        problems: Of the file and of all its graphs.
+        left_out: How many more problems there are.
+    """
+
+    path: Path
+    text: str
+    graphs: tuple[FileGraph, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    left_out: int = 0
+
+    def graph(self, graph_id: str | None) -> FileGraph:
+        """Return the graph with this id; without one the only graph.
+
+        Raises:
+            NotFound: There is none, or there are several to choose from.
+        """
+        known = {graph.definition.id: graph for graph in self.graphs}
+        if graph_id is not None and graph_id in known:
+            return known[graph_id]
+        if graph_id is None and len(known) == 1:
+            return next(iter(known.values()))
+        names = ", ".join(quoted(name) for name in known)
+        if not known:
+            raise NotFound(f"{self.path} holds no graph")
+        if graph_id is None:
+            raise NotFound(f"{self.path} holds several graphs: name one with --graph ({names})")
+        raise NotFound(f"{self.path} has no graph {quoted(graph_id)}; it has {names}")
+
+
+def read_graph_file(path: Path, registry: Registry) -> GraphFile:
+    """Read a file and check its graphs. Runs a Python file, and those beside it that a definition names.
+
+    What is wrong is in ``problems``, never raised.
+    """
+    if path.suffix not in SUFFIXES:
+        detail = f"a graph is in a file that ends with {', '.join(SUFFIXES)}"
+        return GraphFile(path, "", problems=(Problem("", "unknown_suffix", detail),))
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        return GraphFile(path, "", problems=(Problem("", "file_unreadable", error.strerror or "it cannot be read"),))
+    if len(data) > MAX_FILE_BYTES:
+        detail = f"more than {MAX_FILE_BYTES:,} bytes"
+        return GraphFile(path, "", problems=(Problem("", "file_too_large", detail),))
+    read = _read_python if path.suffix == ".py" else _read_document
+    return read(FolderFile(path, data), data.decode(errors="replace"), registry)
+
+
+def _read_document(file: FolderFile, text: str, registry: Registry) -> GraphFile:
+    format = format_of_suffix(file.path.suffix)
+    assert format is not None
+    try:
+        document = read_document(file.data, format)
+    except InvalidInput as error:
+        return GraphFile(file.path, text, (), _problems(error), error.left_out)
+    modules, failures = _modules(document.value, file.path.parent)
+    try:
+        definition, warnings = check_value(document.value, registry, code=Code(modules=modules))
+    except InvalidInput as error:
+        return GraphFile(file.path, text, (), document.located((*_problems(error), *failures)), error.left_out)
+    if failures:
+        return GraphFile(file.path, text, (), document.located(failures))
+    graph = FileGraph(definition, Code(modules=modules), document.located(warnings))
+    return GraphFile(file.path, text, (graph,))
+
+
+def _read_python(file: FolderFile, text: str, registry: Registry) -> GraphFile:
+    try:
+        module = run_file(file)
+    except GraphInvalid as error:
+        return GraphFile(file.path, text, (), _problems(error))
+    found = {id(value): value for value in vars(module).values() if isinstance(value, Graph)}
+    graphs: list[FileGraph] = []
+    problems: list[Problem] = []
+    left_out = 0
+    for graph in found.values():
+        modules, failures = _modules(graph.value, file.path.parent)
+        code = Code(graph.code.functions, modules={**modules, file.path.stem: module})
+        problems += failures
+        try:
+            graphs.append(FileGraph(*_swapped(check_value(graph.value, registry, code=code), code)))
+        except InvalidInput as error:
+            problems += _problems(error)
+            left_out += error.left_out
+    if not found:
+        problems.append(Problem("", "no_graph", "the file makes no Graph under a name of its own"))
+    return GraphFile(file.path, text, tuple(graphs), tuple(problems), left_out)
+
+
+def _swapped(
+    checked: tuple[GraphDefinition, tuple[Problem, ...]], code: Code
+) -> tuple[GraphDefinition, Code, tuple[Problem, ...]]:
+    return checked[0], code, checked[1]
+
+
+def _modules(value: Any, folder: Path) -> tuple[Mapping[str, ModuleType], tuple[Problem, ...]]:
+    """Run the Python files of the folder that a definition names, and return them by name."""
+    modules: dict[str, ModuleType] = {}
+    failures: list[Problem] = []
+    for name in sorted({text.partition(":")[0] for text in _texts(value) if is_reference(text)}):
+        path = folder / f"{name}.py"
+        if path.is_file():
+            try:
+                modules[name] = run_file(FolderFile(path, path.read_bytes()))
+            except GraphInvalid as error:
+                failures += [Problem("", each.code, f"{path.name}: {each.detail}") for each in error.problems]
+    return modules, tuple(failures)
+
+
+def _problems(error: InvalidInput) -> tuple[Problem, ...]:
+    return error.problems or (Problem("", error.code, error.detail),)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    stack = [value]
+    while stack:
+        match stack.pop():
+            case str() as text:
+                yield text
+            case dict() as found:
+                stack += found.values()
+            case list() | tuple() as items:
+                stack += items
+            case _:
+                pass

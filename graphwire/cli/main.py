@@ -1,0 +1,135 @@
+"""The command ``graphwire``: its options, its commands, and how it ends."""
+
+import os
+import sys
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graphwire.cli.files import read_graph_file
+from graphwire.cli.printing import complain, complain_of
+from graphwire.cli.run import RunOptions, read_state, run_graph
+from graphwire.cli.show import Drawing, show_graph
+from graphwire.cli.validate import show_problems, validate_files
+from graphwire.errors import GraphwireError, InvalidInput
+from graphwire.nodes import builtin_registry
+from graphwire.types import Ordering
+
+WRONG_USE = 2
+FAILED = 1
+INTERRUPTED = 130
+
+_HELP = "Run graphs, and let anybody watch them live."
+
+
+def make_app() -> typer.Typer:
+    """Return the command with all that is installed: what has an entry point ``graphwire.commands`` adds its own."""
+    app = typer.Typer(name="graphwire", help=_HELP, no_args_is_help=True, pretty_exceptions_enable=False)
+    app.callback()(_options)
+    app.command("run")(run)
+    app.command("validate")(validate)
+    app.command("show")(show)
+    for plugin in sorted(entry_points(group="graphwire.commands"), key=lambda each: each.name):
+        plugin.load()(app)
+    return app
+
+
+def main() -> None:
+    """Run the command. An error on purpose is a sentence; any other one is a bug and shows where it is."""
+    try:
+        make_app()()
+    except InvalidInput as error:
+        complain_of(error)
+        sys.exit(WRONG_USE)
+    except GraphwireError as error:
+        complain(error.detail)
+        sys.exit(WRONG_USE)
+    except BrokenPipeError:
+        # Whoever read has seen enough. What is left in the buffer must not fail at the exit again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"graphwire {version('graphwire')}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """Run graphs, and let anybody watch them live."""
+
+
+def run(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A file with a graph: .py, .json, .yaml.")],
+    state: Annotated[
+        str | None,
+        typer.Option(metavar="JSON", help="Values to start with: a JSON object, @file, or - for standard input."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="One value; JSON, else text. May be repeated."),
+    ] = None,
+    graph: Annotated[str | None, typer.Option(metavar="ID", help="Which one, where the file holds several.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="NUMBER", help="Of the nodes' random numbers.")] = None,
+    ordering: Annotated[
+        Ordering,
+        typer.Option(metavar="ORDER", help="as_finished, or deterministic: the same inputs give the same events."),
+    ] = "as_finished",
+    timeout: Annotated[
+        float | None, typer.Option(min=0.001, metavar="SECONDS", help="Seconds after which the run fails.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write every event to standard output, a line each.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but the final state.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the final state to this file.")
+    ] = None,
+) -> None:
+    """Run a graph here, without a server, and watch it. The final state goes to standard output.
+
+    Ends with status 0 when it completed, 1 when it failed, 2 when it could not start, 130 after Ctrl-C, which cancels
+    the run; a second one ends it at once.
+    """
+    file = read_graph_file(path, builtin_registry())
+    if not file.graphs:
+        show_problems(file)
+        raise typer.Exit(WRONG_USE)
+    options = RunOptions(
+        state=read_state(state, set_ or []),
+        seed=seed,
+        ordering=ordering,
+        timeout_s=timeout,
+        as_json=as_json,
+        quiet=quiet,
+        output=output,
+    )
+    raise typer.Exit(run_graph(file.graph(graph), options))
+
+
+def validate(
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Files with graphs, or folders of such.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON document.")] = False,
+) -> None:
+    """Show every problem of graphs, with its line. Ends with status 1 if one cannot run."""
+    if not validate_files(paths, as_json=as_json):
+        raise typer.Exit(FAILED)
+
+
+def show(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A file with a graph: .py, .json, .yaml.")],
+    graph: Annotated[str | None, typer.Option(metavar="ID", help="Which one, where the file holds several.")] = None,
+    format: Annotated[
+        Drawing, typer.Option(metavar="FORMAT", help="tree for the terminal, mermaid, or dot for Graphviz.")
+    ] = "tree",
+) -> None:
+    """Draw a graph as text."""
+    if not show_graph(path, graph, format):
+        raise typer.Exit(FAILED)

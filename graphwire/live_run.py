@@ -1,0 +1,133 @@
+"""A run of a graph in this process that can be followed and cancelled while it goes on. No server, no database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from graphwire.clock import SystemClock
+from graphwire.engine.memory import MemoryStore
+from graphwire.engine.plan import Plan
+from graphwire.engine.ports import ExecutionEnd
+from graphwire.engine.progress import Progress
+from graphwire.engine.runner import Runner, Start
+from graphwire.engine.supervisor import Supervisor
+from graphwire.events.feed import Feed
+from graphwire.events.hub import Behind, End, Hub, Page, Published
+from graphwire.events.types import Failure
+from graphwire.ids import new_execution_id
+from graphwire.types import ExecutionId, Outcome, TerminalStatus
+from graphwire.values import thaw
+
+_PAGE_EVENTS = 10_000
+_PAGE_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a run ended.
+
+    Attributes:
+        state: The final state; for a run that did not complete, the merge of what there was.
+        error: The failure, for ``failed``.
+        duration_ms: From the start to the end.
+    """
+
+    status: TerminalStatus
+    outcome: Outcome | None
+    state: dict[str, Any]
+    error: Failure | None = None
+    steps: int = 0
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    duration_ms: float = 0.0
+
+
+class LiveRun:
+    """A run that goes on. Made by ``start_live``; used on its event loop."""
+
+    def __init__(self, runner: Runner, store: MemoryStore) -> None:
+        self._runner = runner
+        self._store = store
+
+    @property
+    def id(self) -> ExecutionId:
+        """The execution's id, as its events name it."""
+        return self._runner.id
+
+    def progress(self) -> Progress:
+        """Return how far it is."""
+        return self._runner.look().progress
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """Yield every event, whole, as the JSON that the service would send; ends after the sentinel.
+
+        One reader at a time; each begins with the first event.
+        """
+        subscription = self._runner.hub.subscribe()
+        feed = Feed(subscription)
+        events: list[Published]
+        while True:
+            match await feed.read():
+                case Page(items):
+                    events = items
+                case Behind(after, upto):
+                    events = await self._store.read_events(
+                        self.id, after=after, upto=upto, limit=_PAGE_EVENTS, max_bytes=_PAGE_BYTES
+                    )
+                    subscription.advance(events[-1].seq)
+                case End():
+                    return
+                case _:
+                    continue
+            for event in events:
+                yield event.whole or event.line
+
+    async def cancel(self, reason: str | None = None) -> None:
+        """Ask for cancellation; safe to repeat. The end comes as events do."""
+        if not self._runner.is_ended:
+            await self._runner.cancel(reason)
+
+    async def finished(self) -> Finished:
+        """Wait for the end and return it."""
+        await self._runner.wait_ended()
+        end = self._store.end_of(self.id)
+        assert end is not None
+        return finished(end)
+
+
+@asynccontextmanager
+async def start_live(plan: Plan, start: Start) -> AsyncIterator[LiveRun]:
+    """Start a graph and follow it within the block; leaving the block before the end drops the run."""
+    store = MemoryStore(defer=asyncio.get_running_loop().call_soon)
+    clock = SystemClock()
+    async with Supervisor(drain_s=0) as supervisor:
+        runner = Runner(
+            plan,
+            start,
+            id=new_execution_id(clock),
+            store=store,
+            clock=clock,
+            spawn=supervisor.spawn,
+            threads=supervisor.threads,
+            hub=Hub(),
+            is_restorable=False,
+        )
+        await runner.accept()
+        supervisor.submit(runner)
+        yield LiveRun(runner, store)
+
+
+def finished(end: ExecutionEnd) -> Finished:
+    """Return a stored end as plain values."""
+    return Finished(
+        status=end.status,
+        outcome=end.outcome,
+        state=thaw(end.state),
+        error=None if end.error is None else msgspec.json.decode(end.error, type=Failure),
+        steps=end.steps,
+        errors=thaw(end.errors),
+        duration_ms=end.duration_ms,
+    )

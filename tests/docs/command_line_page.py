@@ -1,0 +1,66 @@
+"""The page of the command line, written from the commands: ``python -m tests.docs.command_line_page``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from graphwire.cli.main import make_app
+
+PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "reference" / "command-line.md"
+
+_HEAD = """\
+# Command line
+
+Written from the code by `make docs`; a test compares the two.
+
+Results go to standard output, all else to standard error.
+On a terminal `graphwire run` draws a bar for each running node; elsewhere it writes a line for each thing that happens.
+`NO_COLOR` switches colours off.
+
+| exit status | meaning |
+| --- | --- |
+| 0 | done; of `run`: the execution completed |
+| 1 | the execution failed, or a graph has problems |
+| 2 | wrong use: an option, a setting or a start's state; nothing was started |
+| 130, 143 | stopped by Ctrl-C or SIGTERM |
+
+`graphwire --install-completion` installs completion for the current shell, `graphwire --version` tells the version.
+"""
+
+
+def page() -> str:
+    """Return the page as it has to be."""
+    root: Any = typer.main.get_command(make_app())
+    return _HEAD + "".join(_sections(root, "graphwire"))
+
+
+def _sections(group: Any, path: str) -> Iterator[str]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _sections(command, f"{path} {name}")
+        else:
+            yield "\n".join(_section(command, f"{path} {name}"))
+
+
+def _section(command: Any, path: str) -> Iterator[str]:
+    arguments = [each for each in command.params if each.param_type_name == "argument"]
+    options = [each for each in command.params if each.param_type_name == "option"]
+    shown = " ".join(each.metavar or each.name.upper() for each in arguments)
+    yield f"\n## `{path}{' ' + shown if shown else ''}`\n"
+    yield "\n".join(" ".join(part.split()) for part in command.help.split("\n\n")).replace(". ", ".\n") + "\n"
+    if options:
+        yield "| option | meaning | default |\n| --- | --- | --- |"
+        yield from (_row(each) for each in options)
+        yield ""
+
+
+def _row(option: Any) -> str:
+    names = ", ".join(f"`{name}{'' if option.is_flag else ' ' + str(option.metavar)}`" for name in option.opts)
+    default = "" if option.default in (None, False, ()) else f"`{option.default}`"
+    return f"| {names} | {option.help} | {default} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
