@@ -8,7 +8,7 @@ from graphwire.events.encoding import decode_line
 from tests.cli.command import COMMAND, Terminal, graphwire
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-HELLO = EXAMPLES / "hello.json"
+HELLO = EXAMPLES / "hello.yaml"
 
 TALKATIVE = """
 from graphwire import Context, Graph

@@ -27,8 +27,8 @@ def test_a_graph_is_shown_as_a_tree_with_its_joins_loops_and_conditions() -> Non
 
 
 def test_a_graph_is_shown_for_drawing_programs() -> None:
-    mermaid = graphwire("show", EXAMPLES / "hello.json", "--format", "mermaid")
-    dot = graphwire("show", EXAMPLES / "hello.json", "--format", "dot")
+    mermaid = graphwire("show", EXAMPLES / "hello.yaml", "--format", "mermaid")
+    dot = graphwire("show", EXAMPLES / "hello.yaml", "--format", "dot")
 
     assert mermaid.stdout.startswith("flowchart TD\n")
     assert dot.stdout.startswith('digraph "hello" {\n')

@@ -77,7 +77,7 @@ def test_good_files_pass_and_warnings_do_not_fail_them(tmp_path: Path) -> None:
 
 
 def test_programs_get_one_json_document() -> None:
-    done = graphwire("validate", BROKEN / "07-misspelt-type.yaml", EXAMPLES / "hello.json", "--json")
+    done = graphwire("validate", BROKEN / "07-misspelt-type.yaml", EXAMPLES / "hello.yaml", "--json")
 
     broken, hello = json.loads(done.stdout)["files"]
     assert (broken["valid"], broken["problems"][0]["line"], broken["problems"][0]["column"]) == (False, 4, 11)
