@@ -83,7 +83,7 @@ class PostgresqlDatabase:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """See ``database.Database``."""
-        async with self._turns.next(), _transaction(self._writer) as connection:
+        async with self._turns.next(), _transaction(self._writer, limit_s=COMMAND_S) as connection:
             yield connection
 
     @asynccontextmanager
@@ -207,10 +207,10 @@ async def _reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 
 @asynccontextmanager
-async def _transaction(engine: AsyncEngine | None) -> AsyncIterator[AsyncConnection]:
+async def _transaction(engine: AsyncEngine | None, *, limit_s: float | None = None) -> AsyncIterator[AsyncConnection]:
     assert engine is not None, "the database is not open"
     with _told():
-        async with engine.begin() as connection:
+        async with asyncio.timeout(limit_s), engine.begin() as connection:
             yield connection
 
 

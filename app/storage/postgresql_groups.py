@@ -44,6 +44,7 @@ class PostgresqlGroups:
         self._when_lost = when_lost
         self._todo: asyncio.Queue[Group | _Word] = asyncio.Queue()
         self._troubled: Callable[[str], None] = _ignore
+        self._is_in_doubt = False
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, finished: Callable[[Attempt], None], troubled: Callable[[str], None]) -> None:
@@ -63,7 +64,8 @@ class PostgresqlGroups:
         if self._task is None:
             return
         self._todo.put_nowait(_Word.END)
-        _, slow = await asyncio.wait([self._task], timeout=STOP_S)
+        # A group in doubt has had its time; the next start finds out what became of it.
+        _, slow = await asyncio.wait([self._task], timeout=0 if self._is_in_doubt else STOP_S)
         for task in slow:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -133,16 +135,20 @@ class PostgresqlGroups:
 
     async def _was_stored(self, group: Group, unknown: OutcomeUnknown) -> bool:
         """Find out, however long the database is away. Who waits for the group is not told what may be wrong."""
-        wait_s = FIRST_WAIT_S
         log.warning("whether a group was stored is looked up: %s", explain(unknown.cause))
-        while True:
-            try:
-                async with self._writing() as connection:
-                    return await is_stored(connection, group)
-            except Exception as error:  # border: as long as it is not known, it is asked again
-                self._troubled(explain(error))
-            await asyncio.sleep(wait_s)
-            wait_s = min(2 * wait_s, LAST_WAIT_S)
+        wait_s = FIRST_WAIT_S
+        self._is_in_doubt = True
+        try:
+            while True:
+                try:
+                    async with self._writing() as connection:
+                        return await is_stored(connection, group)
+                except Exception as error:  # border: as long as it is not known, it is asked again
+                    self._troubled(explain(error))
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, LAST_WAIT_S)
+        finally:
+            self._is_in_doubt = False
 
 
 def _failure(error: Exception) -> Failure:

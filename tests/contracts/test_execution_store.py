@@ -26,6 +26,8 @@ from tests.storage.samples import (
     start_batch,
 )
 
+pytestmark = pytest.mark.capability("CKP-13")
+
 FAR = 2**62
 
 

@@ -224,3 +224,31 @@ def test_alembic_is_not_loaded_where_there_is_nothing_to_migrate(database_file: 
     )
 
     assert done.stdout == "[]\n"
+
+
+def test_without_its_driver_postgresql_is_refused_with_what_to_install() -> None:
+    program = (
+        "import sys\n"
+        "sys.modules['asyncpg'] = None\n"
+        "from app.storage.opening import open_database\n"
+        "from graphwire.errors import StorageUnavailable\n"
+        "try:\n"
+        "    open_database('postgresql://user:secret@host/db')\n"
+        "except StorageUnavailable as error:\n"
+        "    print(error.detail)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, check=True, text=True)
+
+    assert "pip install 'graphwire[postgresql]'" in done.stdout
+    assert "secret" not in done.stdout
+
+
+async def test_the_driver_of_postgresql_is_loaded_only_for_it() -> None:
+    program = "import sys, app.main\nprint('asyncpg' in sys.modules)\n"
+
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, check=True, text=True
+    )
+
+    assert done.stdout == "False\n"

@@ -3,14 +3,17 @@
 import asyncio
 import sqlite3
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from app.storage.opening import open_database
 from app.storage.repositories.executions import ExecutionRepository
 from app.storage.store import SqlExecutionStore
 from graphwire.types import ExecutionId
+from tests.databases import DATABASES, postgresql_schema
 from tests.storage.samples import PATIENCE_S, make_batch, make_end
 from tests.storage.single_batch import store_batch
 
@@ -49,6 +52,15 @@ asyncio.run(main())
 """
 
 
+@pytest.fixture(params=DATABASES)
+async def url(request: pytest.FixtureRequest, database_file: Path) -> AsyncIterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{database_file}"
+    else:
+        async with postgresql_schema() as url:
+            yield url
+
+
 async def write_until_killed(url: str, name: str, told: int) -> dict[str, int]:
     """Return per execution the last event that the child said was stored."""
     child = await asyncio.create_subprocess_exec(
@@ -65,17 +77,14 @@ async def write_until_killed(url: str, name: str, told: int) -> dict[str, int]:
 
 
 @pytest.mark.bad_input(128)
-async def test_what_was_told_to_be_stored_survives_a_kill_and_executions_can_be_ended(database_file: Path) -> None:
-    url = f"sqlite:///{database_file}"
+async def test_what_was_told_to_be_stored_survives_a_kill_and_executions_can_be_ended(url: str) -> None:
     told: dict[str, int] = {}
 
     for kill in range(KILLS):
         told |= await write_until_killed(url, f"run-{kill}", told=1 + 37 * kill)
 
-    with sqlite3.connect(database_file) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-    connection.close()
+    if url.startswith("sqlite"):
+        assert_sound(make_url(url).database or "")
     async with open_database(url) as database, SqlExecutionStore(database) as store:
         unfinished = await ExecutionRepository(database).unfinished()
         assert {one.summary.id for one in unfinished} >= set(told)
@@ -86,6 +95,13 @@ async def test_what_was_told_to_be_stored_survives_a_kill_and_executions_can_be_
             jump = one.last_seq + 65_537
             await store_batch(store, make_batch([jump], id=one.summary.id, end=make_end(jump)))
         assert await ExecutionRepository(database).unfinished() == []
+
+
+def assert_sound(file: str) -> None:
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    connection.close()
 
 
 async def assert_consecutive(store: SqlExecutionStore, id: ExecutionId, last_seq: int) -> None:

@@ -291,3 +291,25 @@ async def test_what_another_server_took_is_left_to_it_and_said(world: World) -> 
     assert world.store.unavailable is None
     assert await world.stored() == [1]  # it had ended
     assert await ExecutionRepository(world.database).last_seq(ExecutionId("kept")) == 2
+
+
+@pytest.mark.bad_input(133)
+@pytest.mark.parametrize("lingers", [False, True], ids=["refused", "swallowed"])
+async def test_stopping_gives_up_on_a_database_that_stays_away(schema: str, lingers: bool) -> None:
+    async with proxied(schema) as proxy:
+        async with PostgresqlDatabase(proxy.url) as database:
+            store = SqlExecutionStore(database, stop_s=0.05)
+            async with store:
+                outbox = RecordingOutbox(start_batch())
+                store.submit(outbox)
+                await outbox.wait_stored(1)
+                proxy.lingers, proxy.refuses = lingers, True
+                proxy.loses_request = lambda data: b"node_started" in data
+                outbox.add(make_batch([2]))
+                store.submit(outbox)
+                await World(schema, proxy, database, store).wait_until(lambda: proxy.lost == 1)
+                began = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - began < 4
+
+    async with PostgresqlDatabase(schema):
+        pass  # nobody holds the lock any more
