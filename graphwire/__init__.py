@@ -8,7 +8,8 @@ from graphwire.engine.results import Goto, Result
 from graphwire.errors import GraphwireError, InputError, NodeError
 from graphwire.graphs.builder import Graph
 from graphwire.graphs.definition import GraphDefinition
-from graphwire.local import Finished, prepare, run, run_sync
+from graphwire.live_run import Finished, LiveRun, start_live
+from graphwire.local import prepare, run, run_sync
 from graphwire.values import DELETE
 
 __all__ = [
@@ -20,9 +21,11 @@ __all__ = [
     "GraphDefinition",
     "GraphwireError",
     "InputError",
+    "LiveRun",
     "NodeError",
     "Result",
     "prepare",
     "run",
     "run_sync",
+    "start_live",
 ]

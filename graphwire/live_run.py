@@ -42,7 +42,7 @@ class Finished:
     error: Failure | None = None
     steps: int = 0
     errors: list[dict[str, Any]] = field(default_factory=list)
-    duration_ms: float = 0.0
+    duration_ms: float = field(default=0.0, compare=False)
 
 
 class LiveRun:
@@ -61,8 +61,8 @@ class LiveRun:
         """Return how far it is."""
         return self._runner.look().progress
 
-    async def lines(self) -> AsyncIterator[bytes]:
-        """Yield every event, whole, as the JSON that the service would send; ends after the sentinel.
+    async def pages(self) -> AsyncIterator[list[bytes]]:
+        """Yield every event, whole, as the JSON that the service would send, in lists; ends after the sentinel.
 
         One reader at a time; each begins with the first event.
         """
@@ -82,8 +82,7 @@ class LiveRun:
                     return
                 case _:
                     continue
-            for event in events:
-                yield event.whole or event.line
+            yield [event.whole or event.line for event in events]
 
     async def cancel(self, reason: str | None = None) -> None:
         """Ask for cancellation; safe to repeat. The end comes as events do."""

@@ -4,10 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
-
-import msgspec
 
 from graphwire.clock import SystemClock
 from graphwire.engine.attempt import Attempt
@@ -15,45 +12,26 @@ from graphwire.engine.context import Context
 from graphwire.engine.ending import End, timeout
 from graphwire.engine.execution import Execution
 from graphwire.engine.lanes import GRACE_S, Lanes
-from graphwire.engine.memory import MemoryStore
 from graphwire.engine.options import Options
 from graphwire.engine.plan import ERRORS, Plan, compile_plan
 from graphwire.engine.ports import ExecutionEnd
 from graphwire.engine.reducers import to_bytes
-from graphwire.engine.runner import Runner, Start
+from graphwire.engine.runner import Start
+from graphwire.engine.start_state import freeze_start
 from graphwire.engine.supervisor import Supervisor
 from graphwire.events.encoding import Envelope, decode_line
-from graphwire.events.feed import Feed
-from graphwire.events.hub import Behind, Hub, Page
-from graphwire.events.hub import End as Ended
-from graphwire.events.types import EventData, Failure
+from graphwire.events.types import EventData
 from graphwire.graphs.builder import Graph
 from graphwire.graphs.validation import check_value
 from graphwire.ids import new_execution_id
+from graphwire.live_run import Finished, start_live
 from graphwire.nodes import builtin_registry
-from graphwire.types import ExecutionId, GraphId, Ordering, Outcome, TerminalStatus
+from graphwire.types import ExecutionId, GraphId, Ordering
 from graphwire.values import freeze, thaw
 
 _CLOCK = SystemClock()
 _AS_FINISHED, _IN_ORDER = Options(), Options(in_order=True)
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """How a run ended.
-
-    Attributes:
-        state: The final state; for a run that did not complete, the merge of what there was.
-        error: The failure, for ``failed``.
-    """
-
-    status: TerminalStatus
-    outcome: Outcome | None
-    state: dict[str, Any]
-    error: Failure | None = None
-    steps: int = 0
-    errors: list[dict[str, Any]] = field(default_factory=list)
 
 
 def prepare(graph: Graph) -> Plan:
@@ -86,18 +64,18 @@ async def run(
 
     Raises:
         GraphInvalid: The definition has problems.
-        StateNotSerializable: The state is not JSON.
+        StateInvalid: The state is not JSON, too large, or does not fit the graph's schema.
 
     Cancelling it cancels the run.
     """
     plan = graph if isinstance(graph, Plan) else prepare(graph)
-    encoded = {key: freeze(value) for key, value in (state or {}).items()}
+    encoded = freeze_start(state or {}, plan) if state or plan.schema is not None else {}
     in_order = ordering == "deterministic"
-    async with Supervisor(drain_s=0) as supervisor:
-        if on_event is None:
-            return await _Unobserved(plan, encoded, seed, in_order, supervisor).run()
+    if on_event is not None:
         options = Options(seed=_draw_seed() if seed is None else seed, in_order=in_order)
-        return await _observed(plan, Start(state=encoded, options=options), supervisor, on_event)
+        return await _observed(plan, Start(state=encoded, options=options), on_event)
+    async with Supervisor(drain_s=0) as supervisor:
+        return await _Unobserved(plan, encoded, seed, in_order, supervisor).run()
 
 
 def run_sync(graph: Graph | Plan, state: Mapping[str, Any] | None = None, **options: Any) -> Finished:
@@ -109,60 +87,20 @@ def _draw_seed() -> int:
     return secrets.randbits(63)
 
 
-async def _observed(plan: Plan, start: Start, supervisor: Supervisor, on_event: Callable[[Envelope], None]) -> Finished:
-    store = MemoryStore(defer=asyncio.get_running_loop().call_soon)
-    execution_id = new_execution_id(_CLOCK)
-    runner = Runner(
-        plan,
-        start,
-        id=execution_id,
-        store=store,
-        clock=_CLOCK,
-        spawn=supervisor.spawn,
-        threads=supervisor.threads,
-        hub=Hub(),
-        is_restorable=False,
-    )
-    await runner.accept()
-    supervisor.submit(runner)
-    subscription = runner.hub.subscribe()
-    feed = Feed(subscription)
-    while True:
-        item = await feed.read()
-        match item:
-            case Page(items):
-                lines = [event.whole or event.line for event in items]
-            case Behind(after, upto):
-                events = await store.read_events(execution_id, after=after, upto=upto, limit=10_000, max_bytes=1 << 24)
-                subscription.advance(events[-1].seq)
-                lines = [event.whole or event.line for event in events]
-            case Ended():
-                break
-            case _:
-                continue
-        for line in lines:
-            on_event(decode_line(line))
-    end = store.end_of(execution_id)
-    assert end is not None
-    return _finished(end)
+async def _observed(plan: Plan, start: Start, on_event: Callable[[Envelope], None]) -> Finished:
+    async with start_live(plan, start) as live:
+        async for lines in live.pages():
+            for line in lines:
+                on_event(decode_line(line))
+        return await live.finished()
 
 
-def _finished(end: ExecutionEnd) -> Finished:
-    return Finished(
-        status=end.status,
-        outcome=end.outcome,
-        state=thaw(end.state),
-        error=None if end.error is None else msgspec.json.decode(end.error, type=Failure),
-        steps=end.steps,
-        errors=thaw(end.errors),
-    )
-
-
-def _finished_unobserved(end: End, steps: int) -> Finished:
-    """As ``_finished``, without writing the state as JSON in between."""
+def _finished(end: End, steps: int, duration_ms: float) -> Finished:
+    """As ``live_run.finished``, without writing the state as JSON in between."""
     assert end.state is not None
     state = {key: thaw(to_bytes(value)) for key, value in end.state.values.items()}
-    return Finished(end.status, end.outcome, state, end.failure, steps, thaw(end.state.get(ERRORS) or b"[]"))
+    errors = thaw(end.state.get(ERRORS) or b"[]")
+    return Finished(end.status, end.outcome, state, end.failure, steps, errors, duration_ms)
 
 
 class _Nothing:
@@ -206,6 +144,7 @@ class _Unobserved:
         self._end: End | None = None
 
     async def run(self) -> Finished:
+        began_ns = _CLOCK.mono_ns()
         limit_s = self._plan.timeout_s
         limit = None
         if limit_s is not None:
@@ -220,7 +159,7 @@ class _Unobserved:
             if limit is not None:
                 limit.cancel()
         assert self._end is not None
-        return _finished_unobserved(self._end, self._execution.steps)
+        return _finished(self._end, self._execution.steps, (_CLOCK.mono_ns() - began_ns) // 1000 / 1000)
 
     def stopping(self) -> None:
         """See ``ending.Host``."""

@@ -11,7 +11,6 @@ from graphwire.errors import InvalidInput, Problem
 from graphwire.graphs.code import Code
 from graphwire.graphs.definition import GraphDefinition, parse_definition
 from graphwire.graphs.registry import Registry
-from graphwire.graphs.state_schema import StateSchema
 from graphwire.graphs.validation import Findings, check, check_value, examine_value, refusal, validate_value
 from graphwire.json_text import read_json
 from graphwire.types import GraphId
@@ -35,7 +34,6 @@ class Runnable:
     """
 
     plan: Plan
-    schema: StateSchema | None
     node_ids: frozenset[str] = field(repr=False)
 
 
@@ -192,10 +190,8 @@ class Derived:
         return validate_value(value, self._registry, code=code, max_nodes=self._max_nodes, max_edges=self._max_edges)
 
     def _compiled(self, stored: StoredVersion, code: Code | None) -> Runnable:
-        definition = _parsed(stored)
-        plan = compile_plan(definition, self._registry, code or Code(), stored.info.version)
-        schema = definition.state.schema_
-        return Runnable(plan, None if schema is None else StateSchema(schema), frozenset(_node_ids(plan)))
+        plan = compile_plan(_parsed(stored), self._registry, code or Code(), stored.info.version)
+        return Runnable(plan, frozenset(_node_ids(plan)))
 
     async def _remembered(self, memory: dict[Key, T], stored: StoredVersion, make: Callable[[], T]) -> T:
         """Return what follows from a version; made once, however many ask for it at the same time."""

@@ -268,7 +268,7 @@ class ExecutionService:
         runnable = await self._graphs.runnable(graph_id, wishes.version)
         runner = Runner(
             runnable.plan,
-            prepare(wishes, runnable.plan, runnable.schema, claim),
+            prepare(wishes, runnable.plan, claim),
             id=new_execution_id(self._clock),
             store=self._store,
             clock=self._clock,

@@ -13,7 +13,6 @@ from graphwire.engine.ports import Claim
 from graphwire.engine.runner import Start
 from graphwire.engine.start_state import freeze_start
 from graphwire.errors import InvalidInput, Problem, StateInvalid, quoted
-from graphwire.graphs.state_schema import StateSchema
 from graphwire.json_text import pointer
 from graphwire.near_names import NearNames
 from graphwire.types import Detail, Durability, Ordering
@@ -43,7 +42,7 @@ class Wishes:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-def prepare(wishes: Wishes, plan: Plan, schema: StateSchema | None, claim: Claim | None = None) -> Start:
+def prepare(wishes: Wishes, plan: Plan, claim: Claim | None = None) -> Start:
     """Check a start against its graph and make it ready.
 
     Raises:
@@ -57,7 +56,7 @@ def prepare(wishes: Wishes, plan: Plan, schema: StateSchema | None, claim: Claim
         if name not in plan.index
     ]
     try:
-        state = freeze_start(wishes.state, plan, schema)
+        state = freeze_start(wishes.state, plan)
     except StateInvalid as error:
         if unknown:
             raise InvalidInput(

@@ -25,7 +25,6 @@ from graphwire.engine.runner import Start
 from graphwire.engine.start_state import freeze_start
 from graphwire.errors import InvalidInput, StateInvalid
 from graphwire.events.encoding import decode_line
-from graphwire.graphs.state_schema import StateSchema
 from graphwire.json_text import read_json
 from graphwire.live_run import Finished, LiveRun, start_live
 from graphwire.nodes import builtin_registry
@@ -59,11 +58,9 @@ def run_graph(graph: FileGraph, options: RunOptions) -> int:
     Raises:
         StateInvalid: The state does not fit the graph.
     """
-    definition = graph.definition
-    plan = compile_plan(definition, builtin_registry(), graph.code)
-    schema = None if definition.state.schema_ is None else StateSchema(definition.state.schema_)
+    plan = compile_plan(graph.definition, builtin_registry(), graph.code)
     start = Start(
-        state=freeze_start(options.state, plan, schema),
+        state=freeze_start(options.state, plan),
         options=Options(
             seed=secrets.randbits(63) if options.seed is None else options.seed,
             in_order=options.ordering == "deterministic",
@@ -131,11 +128,12 @@ class _Running:
     async def _follow(self, run: LiveRun) -> Finished:
         drawing = asyncio.get_running_loop().create_task(self._draw(run))
         try:
-            async for line in run.lines():
+            async for lines in run.pages():
                 if self._options.as_json:
-                    write_bytes(line + b"\n")
+                    write_bytes(b"\n".join([*lines, b""]))
                 elif not self._options.quiet:
-                    self._view.apply(decode_line(line))
+                    for line in lines:
+                        self._view.apply(decode_line(line))
             return await run.finished()
         finally:
             drawing.cancel()

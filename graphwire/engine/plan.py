@@ -13,6 +13,7 @@ from graphwire.graphs.code import Code
 from graphwire.graphs.definition import EdgeDefinition, GraphDefinition, NodeDefinition
 from graphwire.graphs.expressions import Expression, compile_expression
 from graphwire.graphs.registry import Registry
+from graphwire.graphs.state_schema import StateSchema
 from graphwire.types import ErrorPolicy
 from graphwire.values import freeze
 
@@ -88,6 +89,7 @@ class Plan:
     reducers: Reducers
     policies: Policies
     initial: Mapping[str, bytes]
+    schema: StateSchema | None
     max_steps: int
     timeout_s: float | None
     node_timeout_s: float | None
@@ -170,6 +172,7 @@ class _Compiler:
             reducers=self._reducers,
             policies=Policies(state.conflicts, None, state.on_conflict),
             initial={key: freeze(value) for key, value in definition.state.initial.items()},
+            schema=None if state.schema_ is None else StateSchema(state.schema_),
             max_steps=self._root.max_steps,
             timeout_s=limits.timeout_s,
             node_timeout_s=limits.node_timeout_s,

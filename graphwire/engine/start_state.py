@@ -6,14 +6,13 @@ from typing import Any, Final
 from graphwire.engine.plan import Plan
 from graphwire.errors import Problem, StateInvalid, StateNotSerializable
 from graphwire.graphs.definition import ERRORS_KEY
-from graphwire.graphs.state_schema import StateSchema
 from graphwire.json_text import pointer
 from graphwire.values import freeze, thaw
 
 _DETAIL: Final = "the state cannot be taken as it is"
 
 
-def freeze_start(given: Mapping[str, Any], plan: Plan, schema: StateSchema | None) -> dict[str, bytes]:
+def freeze_start(given: Mapping[str, Any], plan: Plan) -> dict[str, bytes]:
     """Return the values that a start gives, encoded.
 
     Raises:
@@ -34,9 +33,9 @@ def freeze_start(given: Mapping[str, Any], plan: Plan, schema: StateSchema | Non
         detail = f"the state has {size:,} bytes; the limit is {plan.max_state_bytes:,} (limits.max_state_bytes)"
         problems.append(Problem("/state", "state_too_large", detail))
     # What cannot be kept, or is too large, is not shown to a schema.
-    if not problems and schema is not None:
+    if not problems and plan.schema is not None:
         whole = {**{key: thaw(value) for key, value in plan.initial.items()}, **given}
-        problems += schema.problems(whole, at="/state")
+        problems += plan.schema.problems(whole, at="/state")
     if problems:
         raise StateInvalid(problems[0].detail if len(problems) == 1 else _DETAIL, problems)
     return frozen
