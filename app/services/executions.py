@@ -36,6 +36,7 @@ from graphwire.errors import (
     InvalidInput,
     NotFound,
     ShuttingDown,
+    StorageUnavailable,
     quoted,
 )
 from graphwire.events.hub import Hub
@@ -331,7 +332,10 @@ class ExecutionService:
         return durations
 
     async def _refresh(self, graph_id: GraphId, version: int) -> None:
-        await self._learn(graph_id, version)
+        try:
+            await self._learn(graph_id, version)
+        except StorageUnavailable as error:
+            log.info("durations of graph %s are not looked up now: %s", graph_id, error)
 
     async def _unwatch(self, runner: Runner) -> None:
         await runner.wait_ended()

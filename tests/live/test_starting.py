@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from app.storage.repositories.executions import ExecutionRepository
+from graphwire.errors import StorageUnavailable
 from tests.live.control import gates
 from tests.live.serving import Service, numbers, parse, serving, types
 from tests.live.test_graph_changes import hold
@@ -167,3 +168,24 @@ async def test_no_start_waits_for_newer_durations_than_are_known(
     gates["node_durations"].opened.set()
 
     assert ended.json()["status"] == "completed"
+
+
+async def test_durations_that_cannot_be_looked_up_again_are_no_failure(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await service.client.post("/graphs/chain/execute/wait")
+    monkeypatch.setattr("app.services.executions.DURATIONS_AGE_S", -1.0)
+    await service.client.post("/graphs/chain/execute/wait")
+    asked = asyncio.Event()
+
+    async def refuse(*_: object) -> None:
+        asked.set()
+        raise StorageUnavailable("not now")
+
+    monkeypatch.setattr(ExecutionRepository, "node_durations", refuse)
+    ended = await service.client.post("/graphs/chain/execute/wait")
+    await asked.wait()
+    await service.client.get("/health/live")
+
+    assert ended.json()["status"] == "completed"
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
