@@ -99,7 +99,7 @@ async def test_a_reader_of_a_byte_at_a_time_is_cut_and_slows_nobody(tmp_path: Pa
 
         read = numbers(parse(received.partition(b"\r\n\r\n")[2].replace(b"\r\n", b"\n")))
         rest = numbers(await service.events(execution, after=read[-1] if read else 0))
-    assert 1 <= took < 5
+    assert 0.9 <= took < 5  # it is seen to be stuck a little after it is
     assert 0 < held <= 65_536 + 64
     assert numbers(whole) == list(range(1, 3_007))
     assert read + rest == numbers(whole)
