@@ -46,8 +46,7 @@ bench: .venv/installed-test
 	$(BIN)/python -m tests.benchmarks
 
 docs: .venv/installed-test
-	$(BIN)/python -m tests.docs.settings_page
-	$(BIN)/python -m tests.docs.command_line_page
+	$(BIN)/python -m tests.docs
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar, Literal, TypeAlias, get_args
+from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
 
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.json import encode
 
 from graphwire.events.timestamps import format_timestamp
@@ -35,9 +35,9 @@ class StreamLagged(NoticeData, frozen=True):
     type = "stream_lagged"
     code = 22
 
-    from_seq: int
-    to_seq: int
-    dropped: int
+    from_seq: Annotated[int, Meta(description="The first `seq` that is gone.")]
+    to_seq: Annotated[int, Meta(description="The last one.")]
+    dropped: Annotated[int, Meta(description="How many the reader did not get.")]
 
 
 class ExecutionProgress(NoticeData, frozen=True):
@@ -46,11 +46,13 @@ class ExecutionProgress(NoticeData, frozen=True):
     type = "execution_progress"
     code = 23
 
-    percent: float
-    completed: int
-    total: int
-    running: list[str]
-    eta_s: float | UnsetType = UNSET
+    percent: Annotated[float, Meta(description="From 0 to 100.")]
+    completed: Annotated[int, Meta(description="The nodes that are done, each counted once.")]
+    total: Annotated[int, Meta(description="The nodes of the graph.")]
+    running: Annotated[list[str], Meta(description="The nodes that run.")]
+    eta_s: Annotated[float, Meta(description="How many seconds are left, going by earlier executions.")] | UnsetType = (
+        UNSET
+    )
 
 
 class StreamClosed(NoticeData, frozen=True):
@@ -59,12 +61,20 @@ class StreamClosed(NoticeData, frozen=True):
     type = "stream_closed"
     code = 50
 
-    reason: Literal[
-        "shutting_down", "at_capacity", "too_slow", "unauthorized", "deleted", "history_damaged", "storage_unavailable"
-    ] = field(name="code")
-    """Why, in snake case; ``code`` on the wire."""
-    detail: str
-    retry_ms: int | UnsetType = UNSET
+    reason: Annotated[
+        Literal[
+            "shutting_down",
+            "at_capacity",
+            "too_slow",
+            "unauthorized",
+            "deleted",
+            "history_damaged",
+            "storage_unavailable",
+        ],
+        Meta(description="Why, in snake case."),
+    ] = field(name="code")  # ``code`` of the class is its number
+    detail: Annotated[str, Meta(description="Why, in words.")]
+    retry_ms: Annotated[int, Meta(description="How many milliseconds to wait before coming back.")] | UnsetType = UNSET
 
 
 Notice: TypeAlias = Heartbeat | StreamLagged | ExecutionProgress | StreamClosed

@@ -47,7 +47,8 @@ def stream_schema() -> dict[str, Any]:
     for event in EVENTS_BY_TYPE.values():
         properties = definitions[event.__name__]["properties"]
         for name, shape in properties.items():
-            properties[name] = {"anyOf": [shape, {"$ref": "#/$defs/Reference"}]} if shape else {}
+            described = {"description": shape.pop("description", "")}
+            properties[name] = described | ({"anyOf": [shape, {"$ref": "#/$defs/Reference"}]} if shape else {})
     events = [
         _envelope(event, _EVENT, ["seq", "execution_id", "graph_id", "ts", "mono_ns"])
         for event in EVENTS_BY_TYPE.values()

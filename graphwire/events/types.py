@@ -6,11 +6,19 @@ on the type. A released name or code never changes its meaning.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar, Literal, TypeAlias, get_args
+from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
 
-from msgspec import UNSET, Raw, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from graphwire.types import TerminalStatus
+
+Attempt: TypeAlias = Annotated[int, Meta(description="Which try of the activation, from 1.")]
+DurationMs: TypeAlias = Annotated[float, Meta(description="How long it took, in milliseconds.")]
+Steps: TypeAlias = Annotated[int, Meta(description="The activations that were begun.")]
+Fired: TypeAlias = Annotated[list[str], Meta(description="The ids of the edges that fired, in definition order.")]
+Path: TypeAlias = Annotated[
+    list[dict[str, str | int]], Meta(description="Where inside the scopes of an opener it happened, outermost first.")
+]
 
 
 class EventData(Struct, frozen=True, kw_only=True, gc=False):
@@ -30,14 +38,13 @@ class EventData(Struct, frozen=True, kw_only=True, gc=False):
 class Failure(Struct, frozen=True, kw_only=True):
     """An error as it is shown everywhere: in events, in ``errors``, to expressions."""
 
-    code: str
-    type: str
-    message: str
-    node: str | UnsetType = UNSET
-    activation: str | UnsetType = UNSET
-    attempt: int | UnsetType = UNSET
-    path: list[dict[str, str | int]] | UnsetType = UNSET
-    """Where inside the scopes of an opener it happened, outermost first."""
+    code: Annotated[str, Meta(description="What went wrong, in snake case.")]
+    type: Annotated[str, Meta(description="The class of the exception.")]
+    message: Annotated[str, Meta(description="What it said.")]
+    node: Annotated[str, Meta(description="The node's id.")] | UnsetType = UNSET
+    activation: Annotated[str, Meta(description="The node's activation.")] | UnsetType = UNSET
+    attempt: Attempt | UnsetType = UNSET
+    path: Path | UnsetType = UNSET
 
 
 class ExecutionStarted(EventData, frozen=True):
@@ -47,9 +54,9 @@ class ExecutionStarted(EventData, frozen=True):
     code = 0
     is_barrier = True
 
-    entry: list[str]
-    seed: int
-    options: Raw
+    entry: Annotated[list[str], Meta(description="The nodes that it starts at.")]
+    seed: Annotated[int, Meta(description="Seeds the nodes' random numbers.")]
+    options: Annotated[Raw, Meta(description="What the start chose, defaults included.")]
 
 
 class NodeStarted(EventData, frozen=True):
@@ -58,8 +65,8 @@ class NodeStarted(EventData, frozen=True):
     type = "node_started"
     code = 1
 
-    node_type: str
-    attempt: int
+    node_type: Annotated[str, Meta(description="The node's type.")]
+    attempt: Attempt
 
 
 class NodeCompleted(EventData, frozen=True):
@@ -68,10 +75,10 @@ class NodeCompleted(EventData, frozen=True):
     type = "node_completed"
     code = 2
 
-    attempt: int
-    duration_ms: float
-    edges: list[str]
-    result: Raw
+    attempt: Attempt
+    duration_ms: DurationMs
+    edges: Fired
+    result: Annotated[Raw, Meta(description="The node's result; of a mapping, a deleted key is null.")]
 
 
 class NodeFailed(EventData, frozen=True):
@@ -80,11 +87,11 @@ class NodeFailed(EventData, frozen=True):
     type = "node_failed"
     code = 3
 
-    attempt: int
-    duration_ms: float
-    error: Failure
-    will_retry: bool
-    edges: list[str]
+    attempt: Attempt
+    duration_ms: DurationMs
+    error: Annotated[Failure, Meta(description="What went wrong.")]
+    will_retry: Annotated[bool, Meta(description="Whether another attempt follows.")]
+    edges: Fired
 
 
 class ExecutionCompleted(EventData, frozen=True):
@@ -94,10 +101,12 @@ class ExecutionCompleted(EventData, frozen=True):
     code = 4
     is_barrier = True
 
-    outcome: Literal["success", "partial"]
-    duration_ms: float
-    steps: int
-    state: Raw
+    outcome: Annotated[
+        Literal["success", "partial"], Meta(description="`partial` where it went on past unhandled errors.")
+    ]
+    duration_ms: DurationMs
+    steps: Steps
+    state: Annotated[Raw, Meta(description="The final state.")]
 
 
 class ExecutionFailed(EventData, frozen=True):
@@ -107,9 +116,9 @@ class ExecutionFailed(EventData, frozen=True):
     code = 5
     is_barrier = True
 
-    error: Failure
-    duration_ms: float
-    steps: int
+    error: Annotated[Failure, Meta(description="What ended it.")]
+    duration_ms: DurationMs
+    steps: Steps
 
 
 class ExecutionCancelled(EventData, frozen=True):
@@ -119,9 +128,9 @@ class ExecutionCancelled(EventData, frozen=True):
     code = 6
     is_barrier = True
 
-    reason: str | None
-    duration_ms: float
-    steps: int
+    reason: Annotated[str | None, Meta(description="What the command gave as its reason.")]
+    duration_ms: DurationMs
+    steps: Steps
 
 
 class NodeEntered(EventData, frozen=True):
@@ -137,7 +146,7 @@ class NodeExited(EventData, frozen=True):
     type = "node_exited"
     code = 8
 
-    next: list[str]
+    next: Annotated[list[str], Meta(description="The nodes that got a token.")]
 
 
 class ConditionEvaluated(EventData, frozen=True):
@@ -146,9 +155,9 @@ class ConditionEvaluated(EventData, frozen=True):
     type = "condition_evaluated"
     code = 9
 
-    edge: str
-    expression: str
-    value: bool
+    edge: Annotated[str, Meta(description="The edge's id.")]
+    expression: Annotated[str, Meta(description="Its `when`.")]
+    value: Annotated[bool, Meta(description="What that gave.")]
 
 
 class StateMergeConflictDetected(EventData, frozen=True):
@@ -157,11 +166,11 @@ class StateMergeConflictDetected(EventData, frozen=True):
     type = "state_merge_conflict_detected"
     code = 10
 
-    key: str
-    nodes: list[str]
-    values: list[Raw]
-    policy: str
-    value: Raw
+    key: Annotated[str, Meta(description="The key of the state.")]
+    nodes: Annotated[list[str], Meta(description="Who wrote the values, side by side.")]
+    values: Annotated[list[Raw], Meta(description="What they wrote; null where the key is absent.")]
+    policy: Annotated[str, Meta(description="The policy that decided.")]
+    value: Annotated[Raw, Meta(description="What stands.")]
 
 
 class NodeSkippedDueToErrorPolicy(EventData, frozen=True):
@@ -170,7 +179,7 @@ class NodeSkippedDueToErrorPolicy(EventData, frozen=True):
     type = "node_skipped_due_to_error_policy"
     code = 16
 
-    reason: str
+    reason: Annotated[str, Meta(description="What the error said.")]
 
 
 class CheckpointRestored(EventData, frozen=True):
@@ -179,8 +188,8 @@ class CheckpointRestored(EventData, frozen=True):
     type = "checkpoint_restored"
     code = 17
 
-    valid_to: int
-    next: int
+    valid_to: Annotated[int, Meta(description="The last `seq` that still holds.")]
+    next: Annotated[int, Meta(description="This event's own `seq`.")]
 
 
 class StreamEnd(EventData, frozen=True):
@@ -190,9 +199,9 @@ class StreamEnd(EventData, frozen=True):
     code = 21
     is_barrier = True
 
-    status: TerminalStatus
-    total_events: int
-    duration_ms: float
+    status: Annotated[TerminalStatus, Meta(description="How the execution ended.")]
+    total_events: Annotated[int, Meta(description="How many events there are, this one included.")]
+    duration_ms: DurationMs
 
 
 class DataFlow(EventData, frozen=True):
@@ -201,8 +210,8 @@ class DataFlow(EventData, frozen=True):
     type = "data_flow"
     code = 24
 
-    edge: str
-    bytes: int
+    edge: Annotated[str, Meta(description="The edge's id.")]
+    bytes: Annotated[int, Meta(description="The size of the update that it carries.")]
 
 
 class ExecutionTimeout(EventData, frozen=True):
@@ -211,8 +220,8 @@ class ExecutionTimeout(EventData, frozen=True):
     type = "execution_timeout"
     code = 27
 
-    limit: str
-    limit_s: float
+    limit: Annotated[str, Meta(description="The name of the limit.")]
+    limit_s: Annotated[float, Meta(description="The limit, in seconds.")]
 
 
 class StateChanged(EventData, frozen=True):
@@ -221,7 +230,7 @@ class StateChanged(EventData, frozen=True):
     type = "state_changed"
     code = 28
 
-    keys: list[str]
+    keys: Annotated[list[str], Meta(description="The keys that were written.")]
 
 
 class NodeMessage(EventData, frozen=True):
@@ -230,9 +239,9 @@ class NodeMessage(EventData, frozen=True):
     type = "node_message"
     code = 34
 
-    scope: str
-    message: Raw
-    metadata: Raw
+    scope: Annotated[str, Meta(description="What kind of message it is: `yield`, or what the node chose.")]
+    message: Annotated[Raw, Meta(description="What was said; any JSON value.")]
+    metadata: Annotated[Raw, Meta(description="What the node added, by name.")]
 
 
 class Diagnostic(EventData, frozen=True):
@@ -241,11 +250,10 @@ class Diagnostic(EventData, frozen=True):
     type = "diagnostic"
     code = 35
 
-    problem: str = field(name="code")
-    """What was noticed, in snake case."""
-    severity: Literal["info", "warning", "error"]
-    message: str
-    facts: Raw
+    problem: Annotated[str, Meta(description="What was noticed, in snake case.")] = field(name="code")
+    severity: Annotated[Literal["info", "warning", "error"], Meta(description="How bad it is.")]
+    message: Annotated[str, Meta(description="What was noticed, in words.")]
+    facts: Annotated[Raw, Meta(description="What a program can act on.")]
 
 
 class LlmChunk(EventData, frozen=True):
@@ -254,9 +262,9 @@ class LlmChunk(EventData, frozen=True):
     type = "llm_chunk"
     code = 36
 
-    stream_id: str
-    text: str
-    is_final: bool
+    stream_id: Annotated[str, Meta(description="Which of the streams of the node.")]
+    text: Annotated[str, Meta(description="The piece.")]
+    is_final: Annotated[bool, Meta(description="Whether it is the last of its stream.")]
 
 
 class NodeProgress(EventData, frozen=True):
@@ -265,9 +273,9 @@ class NodeProgress(EventData, frozen=True):
     type = "node_progress"
     code = 47
 
-    completed: float
-    total: float | UnsetType = UNSET
-    message: str | UnsetType = UNSET
+    completed: Annotated[float, Meta(description="How much is done.")]
+    total: Annotated[float, Meta(description="How much there is to do.")] | UnsetType = UNSET
+    message: Annotated[str, Meta(description="What is being done.")] | UnsetType = UNSET
 
 
 class NodeLog(EventData, frozen=True):
@@ -276,9 +284,9 @@ class NodeLog(EventData, frozen=True):
     type = "node_log"
     code = 48
 
-    level: str
-    message: str
-    fields: Raw
+    level: Annotated[str, Meta(description="How severe it is.")]
+    message: Annotated[str, Meta(description="The line.")]
+    fields: Annotated[Raw, Meta(description="What the node added, by name.")]
 
 
 class EventsDropped(EventData, frozen=True):
@@ -287,7 +295,7 @@ class EventsDropped(EventData, frozen=True):
     type = "events_dropped"
     code = 49
 
-    count: int
+    count: Annotated[int, Meta(description="How many.")]
 
 
 class NodeCancelled(EventData, frozen=True):
@@ -296,9 +304,9 @@ class NodeCancelled(EventData, frozen=True):
     type = "node_cancelled"
     code = 51
 
-    attempt: int
-    duration_ms: float
-    reason: str
+    attempt: Attempt
+    duration_ms: DurationMs
+    reason: Annotated[str, Meta(description="Why it was ended.")]
 
 
 class JoinReleased(EventData, frozen=True):
@@ -307,7 +315,7 @@ class JoinReleased(EventData, frozen=True):
     type = "join_released"
     code = 52
 
-    missing: list[str]
+    missing: Annotated[list[str], Meta(description="The ids of the edges that it goes on without.")]
 
 
 class CommandAccepted(EventData, frozen=True):
@@ -317,9 +325,9 @@ class CommandAccepted(EventData, frozen=True):
     code = 53
     is_barrier = True
 
-    command: str
-    arguments: Raw
-    by: str | UnsetType = UNSET
+    command: Annotated[str, Meta(description="Its name.")]
+    arguments: Annotated[Raw, Meta(description="What it was given.")]
+    by: Annotated[str, Meta(description="Who gave it.")] | UnsetType = UNSET
 
 
 Event: TypeAlias = (

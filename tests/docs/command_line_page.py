@@ -1,4 +1,4 @@
-"""The page of the command line, written from the commands: ``python -m tests.docs.command_line_page``."""
+"""The page of the command line, written from the commands."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,7 +60,3 @@ def _row(option: Any) -> str:
     names = ", ".join(f"`{name}{'' if option.is_flag else ' ' + str(option.metavar)}`" for name in option.opts)
     default = "" if option.default in (None, False, ()) else f"`{option.default}`"
     return f"| {names} | {option.help} | {default} |"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The page of settings, written from the settings: ``python -m tests.docs.settings_page``."""
+"""The page of settings, written from the settings."""
 
 import json
 from pathlib import Path
@@ -45,7 +45,3 @@ def _default(schema: dict[str, Any]) -> str:
 
 def _bounds(schema: dict[str, Any]) -> str:
     return ", ".join(text.format(f"{schema[key]:,}") for key, text in _BOUNDS.items() if key in schema)
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")

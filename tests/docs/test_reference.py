@@ -15,10 +15,11 @@ from app.settings import Settings
 from graphwire.engine.reducers import BUILTINS
 from graphwire.errors import GraphwireError, NodeError
 from graphwire.events.notices import Notice, NoticeData
+from graphwire.events.schema import stream_schema
 from graphwire.events.types import Event, EventData
 from graphwire.graphs.expression_functions import FUNCTIONS, METHODS
 from graphwire.nodes import builtin_registry
-from tests.docs import command_line_page, settings_page
+from tests.docs.generated import PAGES
 from tests.docs.tables import REFERENCE, names, rows
 
 DOCS = REFERENCE.parent
@@ -122,12 +123,20 @@ def test_every_function_of_expressions_is_listed() -> None:
     ]  # `has` is a form: it does not evaluate its argument
 
 
-def test_page_of_settings_is_what_the_settings_say() -> None:
-    assert settings_page.PAGE.read_text(encoding="utf-8") == settings_page.page(), "run `make docs`"
+def test_every_field_of_events_and_notices_has_a_meaning() -> None:
+    definitions = stream_schema()["$defs"]
+
+    assert [
+        f"{kind.type}.{name}"
+        for kind in KINDS
+        for name, shape in definitions[kind.__name__].get("properties", {}).items()
+        if not shape.get("description")
+    ] == []
 
 
-def test_the_page_of_the_command_line_is_what_the_commands_say() -> None:
-    assert command_line_page.PAGE.read_text(encoding="utf-8") == command_line_page.page(), "run `make docs`"
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_page_that_is_written_from_the_code_is_what_the_code_says(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == PAGES[path](), "run `make docs`"
 
 
 def test_rows_of_bad_input_are_those_that_tests_prove() -> None:
