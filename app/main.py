@@ -20,7 +20,7 @@ from app.observability.access_log import AccessLog
 from app.security.hosts import is_loopback
 from app.security.keys import read_keys
 from app.services.executions import ExecutionService
-from app.services.folders import adopt_folders
+from app.services.folders import Folders
 from app.services.graphs import GraphService
 from app.services.idempotency import Idempotency
 from app.services.interrupted import end_interrupted
@@ -35,6 +35,7 @@ from app.storage.repositories.idempotency import IdempotencyRepository
 from app.storage.store import SqlExecutionStore
 from graphwire.clock import Clock, SystemClock
 from graphwire.engine.supervisor import Supervisor
+from graphwire.graphs.code_trial import CodeTrial
 from graphwire.graphs.definition import GraphDefinition
 from graphwire.nodes import builtin_registry
 
@@ -100,7 +101,7 @@ def _lifespan(settings: Settings) -> Any:
             supervisor = await stack.enter_async_context(Supervisor(drain_s=settings.drain_s))
             state = _services(settings, clock, database, store, supervisor)
             stack.callback(state["presence"].close)
-            await adopt_folders(state["graphs"], settings.graphs)
+            await stack.enter_async_context(_folders(settings, state["graphs"]))
             await end_interrupted(ExecutionRepository(database), store, state["graphs"], clock)
             app.state.drain = _drain(state["executions"], state["streams"])
             try:
@@ -109,6 +110,16 @@ def _lifespan(settings: Settings) -> Any:
                 app.state.drain()
 
     return lifespan
+
+
+def _folders(settings: Settings, graphs: GraphService) -> Folders:
+    return Folders(
+        graphs,
+        settings.graphs,
+        CodeTrial(timeout_s=settings.code_check_timeout_s, max_bytes=settings.code_check_bytes),
+        max_file_bytes=settings.max_definition_bytes,
+        is_watched=settings.watch_graphs,
+    )
 
 
 def _services(

@@ -71,6 +71,18 @@ class Settings(BaseSettings):
         description="Origins whose pages may use the service, separated by commas: `https://example.com`.",
     )
 
+    watch_graphs: bool = Field(
+        default=True, description="Whether a change in a folder with graphs is taken over while the service runs."
+    )
+    code_check_timeout_s: float = Field(
+        default=10.0, gt=0, description="Time in which a Python file of a folder must have run."
+    )
+    code_check_bytes: int = Field(
+        default=512 * 1024 * 1024,
+        ge=128 * 1024 * 1024,
+        description="Memory that such a file, with Python itself, may take when it is tried.",
+    )
+
     log_format: Literal["text", "json"] = Field(
         default="text", description="`text` is for people, `json` is an object a line."
     )

@@ -33,6 +33,7 @@ class Problem:
         detail: What is wrong and what to do, in a sentence. Never raw input: quote it with ``quoted``.
         line: 1-based, where the input was text.
         column: 1-based, likewise.
+        file: Name of the file in its folder, where the input was one of several.
     """
 
     pointer: str
@@ -40,6 +41,7 @@ class Problem:
     detail: str
     line: int | None = None
     column: int | None = None
+    file: str | None = None
 
 
 class InvalidInput(GraphwireError):

@@ -1,10 +1,11 @@
 """Graphs and their versions: stored, listed, compared, deleted, made ready to run."""
 
 import asyncio
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from app.services.deletions import Deletions
@@ -16,6 +17,7 @@ from app.storage.repositories.graphs import (
     GraphPage,
     GraphRepository,
     NewVersion,
+    Put,
     StoredVersion,
     VersionInfo,
     VersionPage,
@@ -77,10 +79,21 @@ class _Folder:
     Attributes:
         code: What it names; None until a file of it was good.
         problems: Of its file as it is now; the last good version stays.
+        is_gone: Whether no file has it any more, so that it may be changed and deleted here.
     """
 
     code: Code | None = None
     problems: Sequence[Problem] = ()
+    is_gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What the adoption of a graph did. ``is_changed`` where it made the version."""
+
+    version: int
+    is_changed: bool
+    warnings: Sequence[Problem]
 
 
 class GraphService:
@@ -116,24 +129,26 @@ class GraphService:
 
     # --- folders --------------------------------------------------------------------------------------------------
 
-    async def adopt(self, loaded: Loaded) -> Sequence[Problem]:
-        """Store a graph of the operator's as it is now; its code comes from where it was read. Returns warnings.
+    async def adopt(self, loaded: Loaded) -> Adopted:
+        """Store a graph of the operator's as it is now; its code comes from where it was read.
 
         Raises:
-            InvalidInput: It is not valid; the stored version stays, and ``get`` shows these problems with it.
+            InvalidInput: It is not valid; the stored version stays.
         """
-        try:
-            checked = await asyncio.to_thread(self._derived.check, loaded.definition, loaded.code)
-        except InvalidInput as error:
-            self.report(GraphId(loaded.definition.id), error.problems)
-            raise
+        checked = await asyncio.to_thread(self._derived.check, loaded.definition, loaded.code)
+        done = await self._put(checked, source=str(loaded.source_path), code_digest=loaded.digest or None)
         self._folders[checked.id] = _Folder(loaded.code)
-        await self._put(checked, source=str(loaded.source_path.parent), code_digest=loaded.digest or None)
-        return checked.warnings
+        return Adopted(done.version, done.is_changed, checked.warnings)
 
-    def report(self, graph_id: GraphId, problems: Sequence[Problem]) -> None:
+    def report(self, graph_id: GraphId, problems: Sequence[Problem], *, is_gone: bool = False) -> None:
         """Show with a graph what is wrong with its file; its last good version stays. Ends when it is adopted."""
-        self._folders.setdefault(graph_id, _Folder()).problems = problems
+        folder = self._folders.setdefault(graph_id, _Folder())
+        folder.problems, folder.is_gone = problems, is_gone
+
+    async def sources(self) -> Mapping[GraphId, Path]:
+        """Return of each graph that is not deleted and came from a file, which file that was."""
+        found = await self._repository.sources()
+        return {graph_id: Path(source) for graph_id, source in found if source != FROM_API}
 
     # --- changes --------------------------------------------------------------------------------------------------
 
@@ -146,10 +161,10 @@ class GraphService:
         """
         checked = await self._derived.checked(value)
         try:
-            version, _ = await self._put(checked, source=FROM_API, expected=ABSENT, claim=claim)
+            done = await self._put(checked, source=FROM_API, expected=ABSENT, claim=claim)
         except RevisionConflict:
             raise GraphExists(f"there is a graph {quoted(checked.id)}; PUT makes a new version of it") from None
-        return GraphView(checked.id, version, checked.text, checked.warnings)
+        return GraphView(checked.id, done.version, checked.text, checked.warnings)
 
     async def replace(
         self, graph_id: GraphId, value: Any, *, expected: Container[int] | None
@@ -175,14 +190,12 @@ class GraphService:
         is_other = isinstance(given, str) and given != graph_id
         checked = await self._derived.checked(value, [Problem("/id", "wrong_id", detail)] if is_other else [])
         try:
-            version, is_new = await self._put(
-                checked, source=FROM_API, expected=ABSENT if expected is None else expected
-            )
+            done = await self._put(checked, source=FROM_API, expected=ABSENT if expected is None else expected)
         except RevisionConflict as error:
             if expected is None:
                 raise _required(error.facts["current"]) from None
             raise
-        return GraphView(graph_id, version, checked.text, checked.warnings), is_new
+        return GraphView(graph_id, done.version, checked.text, checked.warnings), done.is_new
 
     async def delete(
         self, graph_id: GraphId, *, expected: Container[int] | None = None, is_forced: bool = False
@@ -213,6 +226,7 @@ class GraphService:
                 is_deleted = await self._repository.delete(graph_id, now=self._now(), expected=expected)
             finally:
                 self._changed(graph_id)
+            self._folders.pop(graph_id, None)
         if not is_deleted:
             raise _no_graph(graph_id)
 
@@ -228,9 +242,10 @@ class GraphService:
         Raises:
             NotFound: There is no such graph.
         """
-        view = await self._view(await self._newest(graph_id))
+        stored = await self._newest(graph_id)
+        view = await self._view(stored)
         folder = self._folders.get(graph_id)
-        if folder is None or not folder.problems:
+        if folder is None or not folder.problems or stored.info.source == FROM_API:
             return view
         return GraphView(view.id, view.version, view.definition, view.warnings, [*view.problems, *folder.problems])
 
@@ -317,7 +332,9 @@ class GraphService:
             return known
         stored = latest if wanted == latest.info.version else await self._named_version(graph_id, wanted)
         code = self._code_of(stored)
-        if stored.info.code_digest is not None and code is not None and code.digest != stored.info.code_digest:
+        digest = None if code is None else code.digest
+        # Where there is no code, the version is not valid, which says more.
+        if stored.info.code_digest is not None and digest and digest != stored.info.code_digest:
             raise CodeChanged(f"the code of version {wanted} is not what it was", version=wanted)
         return await self._derived.runnable(stored, code)
 
@@ -365,7 +382,7 @@ class GraphService:
         code_digest: str | None = None,
         expected: Container[int] | None = None,
         claim: Claim | None = None,
-    ) -> tuple[int, bool]:
+    ) -> Put:
         new = NewVersion(
             checked.id,
             checked.text,
@@ -381,7 +398,7 @@ class GraphService:
         finally:
             self._changed(new.graph_id)
         self._derived.note((new.graph_id, done.version), Findings((), tuple(checked.warnings)))
-        return done.version, done.is_new
+        return done
 
     async def _newest(self, graph_id: GraphId) -> StoredVersion:
         known = self._latest.get(graph_id)
@@ -428,8 +445,9 @@ class GraphService:
         return stored
 
     def _is_read_only(self, info: VersionInfo) -> bool:
-        """A graph whose folder is not there any more may be changed."""
-        return info.source != FROM_API and info.graph_id in self._folders
+        """Say whether a file has this graph. One whose file, or folder in the settings, is gone may be changed."""
+        folder = self._folders.get(info.graph_id)
+        return info.source != FROM_API and folder is not None and not folder.is_gone
 
     def _expect(self, stored: StoredVersion | None, expected: Container[int] | None) -> None:
         """Refuse a change early that would be refused in the end, where it is decided."""

@@ -11,6 +11,11 @@ from graphwire.errors import Problem
 
 # A path without links is opened: one put in its place since is not followed, and a FIFO does not block.
 _FLAGS: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_FOLDER: Final = _FLAGS | getattr(os, "O_DIRECTORY", 0)
+_ATTEMPTS: Final = 3
+"""To read a file that is written to meanwhile."""
+
+Fingerprint: TypeAlias = tuple[tuple[str, int, int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,7 @@ class FolderFile:
 
     path: Path
     data: bytes
+    modified_ns: int = 0
 
 
 Unreadable: TypeAlias = tuple[Path, list[Problem]]
@@ -27,7 +33,8 @@ Unreadable: TypeAlias = tuple[Path, list[Problem]]
 def read_files(folder: Path, *, suffixes: Sequence[str], max_bytes: int) -> Iterator[FolderFile | Unreadable]:
     """Give the files directly in a folder, by name; hidden ones and other suffixes are passed over.
 
-    Regular files only, and links only to such inside the folder; never waits for one, as a FIFO would make it.
+    Regular files only, and links only to such inside the folder; never waits for one, as a FIFO would make it. What is
+    given was in the file at one moment, as far as the file system tells when a file is written to.
 
     Raises:
         OSError: The folder itself cannot be read.
@@ -41,7 +48,17 @@ def read_files(folder: Path, *, suffixes: Sequence[str], max_bytes: int) -> Iter
         except _Refused as refused:
             yield path, [Problem("", refused.code, str(refused))]
         except (OSError, RuntimeError):  # RuntimeError: links in a circle
-            yield path, [Problem("", "file_unreadable", "the file cannot be read")]
+            if path.is_symlink() or path.exists():  # else it went while the folder was read
+                yield path, [Problem("", "file_unreadable", "the file cannot be read")]
+
+
+def fingerprint(folder: Path) -> Fingerprint | None:
+    """Return what changes when a file in the folder does, at little cost; None if the folder cannot be read."""
+    try:
+        names = sorted(os.listdir(folder))
+    except (OSError, ValueError):  # ValueError: NUL in it
+        return None
+    return tuple((name, *_state(folder / name)) for name in names)
 
 
 class _Refused(Exception):
@@ -51,17 +68,49 @@ class _Refused(Exception):
 
 
 def _read(path: Path, root: Path, max_bytes: int) -> FolderFile:
-    target = path.resolve(strict=True)
-    if not target.is_relative_to(root):
-        raise _Refused("path_not_allowed", "the link leads out of the folder")
-    opened = os.open(target, _FLAGS)
+    for _ in range(_ATTEMPTS):
+        target = path.resolve(strict=True)
+        if not target.is_relative_to(root):
+            raise _Refused("path_not_allowed", "the link leads out of the folder")
+        opened = _open_beneath(root, target)
+        try:
+            before = os.fstat(opened)
+            if not stat.S_ISREG(before.st_mode):
+                raise _Refused("path_not_allowed", "this is no regular file")
+            if before.st_size > max_bytes:
+                raise _Refused("file_too_large", f"{before.st_size:,} bytes; the limit is {max_bytes:,}")
+            with os.fdopen(opened, "rb", closefd=False) as file:
+                data = file.read(max_bytes + 1)
+            after = os.fstat(opened)
+        finally:
+            os.close(opened)
+        if _identity(before) == _identity(after) and len(data) == after.st_size:
+            return FolderFile(path, data, after.st_mtime_ns)
+    raise _Refused("file_changing", "the file is being written to; it is read again when that is done")
+
+
+def _open_beneath(root: Path, target: Path) -> int:
+    """Open a path inside a folder without following a link anywhere on the way, also one that was put there since."""
+    *between, last = target.relative_to(root).parts
+    if os.open not in os.supports_dir_fd:
+        return os.open(target, _FLAGS)
+    folder = os.open(root, _FOLDER)
     try:
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            raise _Refused("path_not_allowed", "this is no regular file")
-        with os.fdopen(opened, "rb", closefd=False) as file:
-            data = file.read(max_bytes + 1)
+        for part in between:
+            inner = os.open(part, _FOLDER, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        return os.open(last, _FLAGS, dir_fd=folder)
     finally:
-        os.close(opened)
-    if len(data) > max_bytes:
-        raise _Refused("file_too_large", f"more than {max_bytes:,} bytes")
-    return FolderFile(path, data)
+        os.close(folder)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _state(path: Path) -> tuple[int, int, int, int]:
+    try:
+        return _identity(path.stat())
+    except (OSError, RuntimeError):
+        return 0, 0, 0, 0

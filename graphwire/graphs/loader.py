@@ -1,19 +1,21 @@
 """Graphs from a folder: JSON and YAML files with definitions, Python files with ``Graph`` objects and functions."""
 
+import ast
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 from graphwire.errors import GraphInvalid, InvalidInput, Problem, quoted
 from graphwire.graphs.builder import Graph
 from graphwire.graphs.code import Code, is_reference
+from graphwire.graphs.code_trial import CodeTrial
 from graphwire.graphs.definition import GraphDefinition, parse_definition
-from graphwire.graphs.documents import SUFFIXES, Document, Format, format_of_suffix, read_document
+from graphwire.graphs.documents import SUFFIXES, Document, format_of_suffix, read_document
 from graphwire.graphs.folder_files import FolderFile, read_files
-from graphwire.graphs.python_files import run_file
+from graphwire.graphs.python_folder import PythonFile, PythonFolder
 from graphwire.graphs.registry import Registry
 from graphwire.graphs.validation import check_value
 
@@ -27,26 +29,31 @@ class Loaded:
     Attributes:
         code: What its references resolve to.
         digest: SHA-256, in hex, of the sources that it refers to; "" if it names no code.
-        document: The text that it was read from; None of a graph in Python.
+        place: What gives a problem of it its place.
     """
 
     definition: GraphDefinition
     code: Code
     digest: str
     source_path: Path
-    document: Document | None = field(default=None, repr=False)
+    place: "Document | int | None" = None
 
     def located(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
-        """Return problems of the definition with their line and column in the file, where it is a text."""
-        return tuple(problems) if self.document is None else self.document.located(problems)
+        """Return problems of its definition with the file's name, line and column."""
+        return _located(problems, self.source_path, self.place)
 
 
 @dataclass(frozen=True, slots=True)
 class FileFailure:
-    """A file that gave no graph, or not all of its graphs, and why."""
+    """A file that gave no graph, or not all of its graphs, and why.
+
+    Attributes:
+        graph_id: Which graph of the file it is about; None where it is about all of the file.
+    """
 
     source_path: Path
     problems: tuple[Problem, ...]
+    graph_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,104 +65,189 @@ class LoadedFolder:
 
 
 def load_folder(path: Path, *, registry: Registry | None = None, max_file_bytes: int = MAX_FILE_BYTES) -> LoadedFolder:
-    """Read every ``*.json``, ``*.yaml``, ``*.yml`` and ``*.py`` file directly in a folder; the last are run: trusted.
+    """Read a folder once, without trying its code before it runs. Arguments and errors as for ``GraphFolder``."""
+    return GraphFolder(path, registry=registry, max_file_bytes=max_file_bytes).load()
 
-    A reference ``module:name`` names a Python file of the folder by its stem. Links that lead out of the folder and
-    what is no regular file are refused. A file that cannot be used is a failure, never an exception; so is a graph
-    whose id an earlier file took.
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a file gave, for as long as ``needs`` is what it depends on."""
+
+    needs: Mapping[str, str | None]
+    data: str
+    graphs: tuple[Loaded, ...]
+    failures: tuple[FileFailure, ...]
+
+
+class GraphFolder:
+    """Every ``*.json``, ``*.yaml``, ``*.yml`` and ``*.py`` file directly in a folder. Its Python files are trusted.
+
+    A reference ``module:name`` names a Python file of the folder by its stem; Python files import each other by it.
+    Links that lead out of the folder and what is no regular file are refused. A file that cannot be used is a failure,
+    never an exception; so is a graph whose id an earlier file took.
 
     Args:
         registry: Has the failure of a graph that is not well-formed name the problems of its meaning too.
-
-    Raises:
-        OSError: The folder itself cannot be read.
+        max_file_bytes: Larger files are refused.
+        trial: Runs new code in another process first.
     """
-    return _Loading(path, registry).run(max_file_bytes)
 
-
-class _Loading:
-    def __init__(self, path: Path, registry: Registry | None) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: Path,
+        *,
+        registry: Registry | None = None,
+        max_file_bytes: int = MAX_FILE_BYTES,
+        trial: CodeTrial | None = None,
+    ) -> None:
+        self.path = Path(os.path.abspath(path))
         self._registry = registry
-        self._failures: list[FileFailure] = []
-        self._modules: dict[str, ModuleType] = {}
-        self._digests: dict[str, str] = {}
+        self._max_file_bytes = max_file_bytes
+        self._python = PythonFolder(trial)
+        self._outcomes: dict[Path, _Outcome] = {}
 
-    def run(self, max_file_bytes: int) -> LoadedFolder:
+    def load(self) -> LoadedFolder:
+        """Read the folder as it is now. A file whose code fails goes on with its last good module for other files.
+
+        Where nothing changed, the graphs are the same objects as the last time.
+
+        Raises:
+            OSError, ValueError: The folder itself cannot be read.
+        """
         files: list[FolderFile] = []
-        for file in read_files(self._path, suffixes=(*SUFFIXES, ".py"), max_bytes=max_file_bytes):
+        failures: list[FileFailure] = []
+        for file in read_files(self.path, suffixes=(*SUFFIXES, ".py"), max_bytes=self._max_file_bytes):
             if isinstance(file, FolderFile):
                 files.append(file)
             else:
-                self._fail(*file)
-        for file in files:
-            if file.path.suffix == ".py":
-                self._run(file)
+                failures.append(_failure(file[0], file[1]))
+        unread = [failure.source_path.stem for failure in failures if failure.source_path.suffix == ".py"]
+        self._python.update((file for file in files if file.path.suffix == ".py"), unread)
+        self._outcomes = {file.path: self._outcome(file) for file in files}
         graphs: dict[str, Loaded] = {}
-        for file in files:
-            for loaded in self._graphs(file):
+        for outcome in self._outcomes.values():
+            failures += outcome.failures
+            for loaded in outcome.graphs:
                 known = graphs.setdefault(loaded.definition.id, loaded)
                 if known is not loaded:
-                    name = quoted(loaded.definition.id)
-                    detail = f"{quoted(known.source_path.name)} has a graph {name} already"
-                    self._fail(file.path, [Problem("/id", "duplicate_graph", detail)])
-        failures = sorted(self._failures, key=lambda failure: failure.source_path)
-        return LoadedFolder(tuple(graphs.values()), tuple(failures))
+                    failures.append(_doubled(loaded, known))
+        return LoadedFolder(tuple(graphs.values()), tuple(sorted(failures, key=lambda each: each.source_path)))
 
-    def _run(self, file: FolderFile) -> None:
-        try:
-            self._modules[file.path.stem] = run_file(file)
-        except InvalidInput as error:
-            self._fail(file.path, error.problems)
-        else:
-            self._digests[file.path.stem] = hashlib.sha256(file.data).hexdigest()
+    def _outcome(self, file: FolderFile) -> _Outcome:
+        is_python = file.path.suffix == ".py"
+        if is_python and (problems := self._python.failures.get(file.path.stem)):
+            return _Outcome({}, "", (), (_failure(file.path, problems),))
+        data = hashlib.sha256(file.data).hexdigest()
+        known = self._outcomes.get(file.path)
+        if known is not None and known.data == data and known.needs == self._digests(known.needs):
+            return known
+        graphs: list[Loaded] = []
+        failures: list[FileFailure] = []
+        needs: set[str] = {file.path.stem} if is_python else set()
+        for each in self._python_graphs(file, needs) if is_python else self._documents(file, needs):
+            if isinstance(each, Loaded):
+                graphs.append(each)
+            else:
+                failures.append(each)
+        return _Outcome(self._digests(needs), data, tuple(graphs), tuple(failures))
 
-    def _graphs(self, file: FolderFile) -> Iterator[Loaded]:
+    def _digests(self, needs: Iterable[str]) -> dict[str, str | None]:
+        good = self._python.good
+        return {stem: good[stem].digest if stem in good else None for stem in needs}
+
+    def _documents(self, file: FolderFile, needs: set[str]) -> Iterator[Loaded | FileFailure]:
         format = format_of_suffix(file.path.suffix)
-        if format is not None:
-            loaded = self._read(file, format)
-            if loaded is not None:
-                yield loaded
-            return
-        module = self._modules.get(file.path.stem)
-        found = [] if module is None else [value for value in vars(module).values() if isinstance(value, Graph)]
-        for graph in {id(graph): graph for graph in found}.values():
-            try:
-                functions = graph.code.functions
-                yield self._loaded(self._definition(graph.value, functions), functions, file.path)
-            except InvalidInput as error:
-                self._fail(file.path, error.problems)
-
-    def _read(self, file: FolderFile, format: Format) -> Loaded | None:
-        document: Document | None = None
+        assert format is not None
         try:
             document = read_document(file.data, format)
-            return self._loaded(self._definition(document.value, {}), {}, file.path, document)
         except InvalidInput as error:
-            problems = error.problems if document is None else document.located(error.problems)
-            self._fail(file.path, problems or (Problem("", error.code, error.detail),))
-            return None
+            yield _failure(file.path, _problems(error))
+            return
+        yield self._graph(document.value, {}, file, document, needs)
 
-    def _definition(self, value: Any, functions: Mapping[str, Any]) -> GraphDefinition:
+    def _python_graphs(self, file: FolderFile, needs: set[str]) -> Iterator[Loaded | FileFailure]:
+        known: PythonFile = self._python.good[file.path.stem]
+        named = {
+            id(value): (name, value) for name, value in list(vars(known.module).items()) if isinstance(value, Graph)
+        }
+        for name, graph in named.values():
+            line = _line_of(file, name)
+            try:
+                value, functions = graph.value, graph.code.functions
+            except InvalidInput as error:
+                yield _failure(file.path, _located(_problems(error), file.path, line), graph._id)
+                continue
+            yield self._graph(value, functions, file, line, needs)
+
+    def _graph(
+        self,
+        value: Any,
+        functions: Mapping[str, Any],
+        file: FolderFile,
+        place: "Document | int | None",
+        needs: set[str],
+    ) -> Loaded | FileFailure:
+        named = {text.partition(":")[0] for text in _texts(value) if is_reference(text)}
+        needs |= named
+        if functions:
+            named.add(file.path.stem)
+        good = self._python.good
+        modules = {stem: each.module for stem, each in good.items()}
+        digests = [f"{stem}:{good[stem].digest}" for stem in sorted(named & good.keys())]
+        digest = hashlib.sha256("\n".join(digests).encode()).hexdigest() if digests else ""
+        try:
+            definition = self._definition(value, Code(functions, modules=modules))
+        except InvalidInput as error:
+            graph_id = value.get("id") if isinstance(value, dict) else None
+            problems = _located(_problems(error), file.path, place)
+            return _failure(file.path, problems, graph_id if isinstance(graph_id, str) else None)
+        return Loaded(definition, Code(functions, modules=modules, digest=digest), digest, file.path, place)
+
+    def _definition(self, value: Any, code: Code) -> GraphDefinition:
         try:
             return parse_definition(value)
         except GraphInvalid:
             if self._registry is not None:
-                check_value(value, self._registry, code=Code(functions, modules=self._modules))
+                check_value(value, self._registry, code=code)
             raise
 
-    def _loaded(
-        self, definition: GraphDefinition, functions: Mapping[str, Any], path: Path, document: Document | None = None
-    ) -> Loaded:
-        named = {text.partition(":")[0] for text in _texts(definition.to_value()) if is_reference(text)}
-        if functions:
-            named.add(path.stem)
-        digests = [f"{name}:{self._digests[name]}" for name in sorted(named & self._digests.keys())]
-        digest = hashlib.sha256("\n".join(digests).encode()).hexdigest() if digests else ""
-        return Loaded(definition, Code(functions, modules=self._modules, digest=digest), digest, path, document)
 
-    def _fail(self, path: Path, problems: "tuple[Problem, ...] | list[Problem]") -> None:
-        self._failures.append(FileFailure(path, tuple(problems)))
+def _problems(error: InvalidInput) -> Sequence[Problem]:
+    return error.problems or (Problem("", error.code, error.detail),)
+
+
+def _failure(path: Path, problems: Iterable[Problem], graph_id: str | None = None) -> FileFailure:
+    return FileFailure(path, tuple(replace(problem, file=path.name) for problem in problems), graph_id)
+
+
+def _doubled(loaded: Loaded, known: Loaded) -> FileFailure:
+    graph_id = loaded.definition.id
+    detail = f"{quoted(known.source_path.name)} has a graph {quoted(graph_id)} already"
+    return FileFailure(loaded.source_path, loaded.located([Problem("/id", "duplicate_graph", detail)]), graph_id)
+
+
+def _located(problems: Iterable[Problem], path: Path, place: "Document | int | None") -> tuple[Problem, ...]:
+    if isinstance(place, Document):
+        problems = place.located(problems)
+    elif place is not None:
+        # A line that a problem has counts inside an expression, which stands anywhere.
+        problems = [replace(problem, line=place, column=None) for problem in problems]
+    return tuple(replace(problem, file=path.name) for problem in problems)
+
+
+def _line_of(file: FolderFile, name: str) -> int | None:
+    """Return the line in which a Python file makes what has this name."""
+    for statement in ast.parse(file.data).body:
+        match statement:
+            case ast.Assign(targets=targets) if any(_is_name(target, name) for target in targets):
+                return statement.lineno
+            case ast.AnnAssign(target=target) if _is_name(target, name):
+                return statement.lineno
+    return None
+
+
+def _is_name(target: ast.expr, name: str) -> bool:
+    return isinstance(target, ast.Name) and target.id == name
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -106,17 +106,24 @@ class Applied(Struct):
 
 
 class Finding(Struct):
-    """One thing to know about a definition, with its place; line and column where it was read from text."""
+    """One thing to know about a definition, with its place; line and column where it was read from text.
+
+    `file` is there where it was read from a file: the name of that, in its folder.
+    """
 
     pointer: str
     code: str
     detail: str
     line: int | UnsetType = UNSET
     column: int | UnsetType = UNSET
+    file: str | UnsetType = UNSET
 
 
 class Graph(Struct):
-    """A version of a graph. ``problems`` is empty unless it is no longer valid."""
+    """A version of a graph.
+
+    ``problems`` is empty unless it is no longer valid, or the file of its folder that should have replaced it is not.
+    """
 
     id: str
     version: int
@@ -299,6 +306,7 @@ def findings(problems: Sequence[Problem]) -> list[Finding]:
             each.detail,
             UNSET if each.line is None else each.line,
             UNSET if each.column is None else each.column,
+            UNSET if each.file is None else each.file,
         )
         for each in problems
     ]

@@ -31,7 +31,7 @@ class NewVersion:
         definition: The canonical JSON.
         digest: Of the definition.
         code_digest: Of the module that its code is in; None without code.
-        source: ``"api"``, or the folder that it was read from.
+        source: ``"api"``, or the file that it was read from.
     """
 
     graph_id: GraphId
@@ -181,6 +181,13 @@ class GraphRepository:
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         return [StoredVersion(_info(row), row.definition) for row in rows]
+
+    async def sources(self) -> Sequence[tuple[GraphId, str]]:
+        """Return the source of each graph that is not deleted."""
+        query = select(graphs.c.id, graphs.c.source).where(graphs.c.deleted_at_us.is_(None))
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [(GraphId(row.id), row.source) for row in rows]
 
     async def list(self, *, limit: int = 100, after: str | None = None, q: str | None = None) -> GraphPage:
         """Return a page of the graphs that are not deleted.
