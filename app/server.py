@@ -22,7 +22,8 @@ _RESPONSES_SHARE = 0.1
 
 def run_server(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; a second signal ends it at once."""
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for library in ("alembic", "watchfiles"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(_shortened)
     with logging_to(format=settings.log_format, level=settings.log_level, secrets=secrets_of(settings)):
         server = make_server(settings, ready=announce)

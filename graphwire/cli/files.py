@@ -11,8 +11,8 @@ from graphwire.graphs.builder import Graph
 from graphwire.graphs.code import Code, is_reference
 from graphwire.graphs.definition import GraphDefinition
 from graphwire.graphs.documents import format_of_suffix, read_document
-from graphwire.graphs.folder_files import FolderFile
-from graphwire.graphs.python_files import run_file
+from graphwire.graphs.folder_files import FolderFile, read_files
+from graphwire.graphs.python_run import PythonRun
 from graphwire.graphs.registry import Registry
 from graphwire.graphs.validation import check_value
 
@@ -64,24 +64,26 @@ class GraphFile:
         raise NotFound(f"{self.path} has no graph {quoted(graph_id)}; it has {names}")
 
 
-def read_graph_file(path: Path, registry: Registry) -> GraphFile:
-    """Read a file and check its graphs. Runs a Python file, and those beside it that a definition names.
+def read_graph_file(path: Path, registry: Registry, *, needs_graph: bool = True) -> GraphFile:
+    """Read a file and check its graphs. Runs a Python file, and those beside it that it imports or a definition names.
 
-    What is wrong is in ``problems``, never raised.
+    What is wrong is in ``problems``, never raised; ``needs_graph`` has a Python file without a graph be wrong.
     """
     if path.suffix not in SUFFIXES:
         detail = f"a graph is in a file that ends with {', '.join(SUFFIXES)}"
         return GraphFile(path, "", problems=(Problem("", "unknown_suffix", detail),))
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+        with path.open("rb") as opened:
+            data = opened.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         return GraphFile(path, "", problems=(Problem("", "file_unreadable", error.strerror or "it cannot be read"),))
     if len(data) > MAX_FILE_BYTES:
         detail = f"more than {MAX_FILE_BYTES:,} bytes"
         return GraphFile(path, "", problems=(Problem("", "file_too_large", detail),))
-    read = _read_python if path.suffix == ".py" else _read_document
-    return read(FolderFile(path, data), data.decode(errors="replace"), registry)
+    file, text = FolderFile(path, data), data.decode(errors="replace")
+    if path.suffix == ".py":
+        return _read_python(file, text, registry, needs_graph=needs_graph)
+    return _read_document(file, text, registry)
 
 
 def _read_document(file: FolderFile, text: str, registry: Registry) -> GraphFile:
@@ -91,7 +93,7 @@ def _read_document(file: FolderFile, text: str, registry: Registry) -> GraphFile
         document = read_document(file.data, format)
     except InvalidInput as error:
         return GraphFile(file.path, text, (), _problems(error), error.left_out)
-    modules, failures = _modules(document.value, file.path.parent)
+    modules, failures = _modules(document.value, _run_beside(file.path.parent))
     try:
         definition, warnings = check_value(document.value, registry, code=Code(modules=modules))
     except InvalidInput as error:
@@ -102,9 +104,10 @@ def _read_document(file: FolderFile, text: str, registry: Registry) -> GraphFile
     return GraphFile(file.path, text, (graph,))
 
 
-def _read_python(file: FolderFile, text: str, registry: Registry) -> GraphFile:
+def _read_python(file: FolderFile, text: str, registry: Registry, *, needs_graph: bool) -> GraphFile:
+    run = _run_beside(file.path.parent, file)
     try:
-        module = run_file(file)
+        module = run.module(file.path.stem)
     except GraphInvalid as error:
         return GraphFile(file.path, text, (), _problems(error))
     found = {id(value): value for value in vars(module).values() if isinstance(value, Graph)}
@@ -112,7 +115,7 @@ def _read_python(file: FolderFile, text: str, registry: Registry) -> GraphFile:
     problems: list[Problem] = []
     left_out = 0
     for graph in found.values():
-        modules, failures = _modules(graph.value, file.path.parent)
+        modules, failures = _modules(graph.value, run)
         code = Code(graph.code.functions, modules={**modules, file.path.stem: module})
         problems += failures
         try:
@@ -120,7 +123,7 @@ def _read_python(file: FolderFile, text: str, registry: Registry) -> GraphFile:
         except InvalidInput as error:
             problems += _problems(error)
             left_out += error.left_out
-    if not found:
+    if needs_graph and not found:
         problems.append(Problem("", "no_graph", "the file makes no Graph under a name of its own"))
     return GraphFile(file.path, text, tuple(graphs), tuple(problems), left_out)
 
@@ -131,17 +134,26 @@ def _swapped(
     return checked[0], code, checked[1]
 
 
-def _modules(value: Any, folder: Path) -> tuple[Mapping[str, ModuleType], tuple[Problem, ...]]:
+def _run_beside(folder: Path, *own: FolderFile) -> PythonRun:
+    """Return what runs the Python files of a folder, which may import each other."""
+    try:
+        found = list(read_files(folder, suffixes=(".py",), max_bytes=MAX_FILE_BYTES))
+    except OSError:  # a folder whose files can be opened, and not listed
+        found = []
+    files = [*(file for file in found if isinstance(file, FolderFile)), *own]
+    return PythonRun({file.path.stem: file for file in files}, {}, broken=())
+
+
+def _modules(value: Any, run: PythonRun) -> tuple[Mapping[str, ModuleType], tuple[Problem, ...]]:
     """Run the Python files of the folder that a definition names, and return them by name."""
     modules: dict[str, ModuleType] = {}
     failures: list[Problem] = []
-    for name in sorted({text.partition(":")[0] for text in _texts(value) if is_reference(text)}):
-        path = folder / f"{name}.py"
-        if path.is_file():
-            try:
-                modules[name] = run_file(FolderFile(path, path.read_bytes()))
-            except GraphInvalid as error:
-                failures += [Problem("", each.code, f"{path.name}: {each.detail}") for each in error.problems]
+    for name in sorted({text.partition(":")[0] for text in _texts(value) if is_reference(text)} & run.files.keys()):
+        try:
+            modules[name] = run.module(name)
+        except GraphInvalid as error:
+            path = run.files[name].path
+            failures += [Problem("", each.code, f"{path.name}: {each.detail}") for each in error.problems]
     return modules, tuple(failures)
 
 

@@ -17,7 +17,7 @@ from graphwire.nodes import builtin_registry
 def validate_files(paths: Iterable[Path], *, as_json: bool) -> bool:
     """Show all problems and warnings of these files, and of the files in these folders; say whether all can run."""
     registry = builtin_registry()
-    files = [read_graph_file(path, registry) for path in _files(paths)]
+    files = [read_graph_file(path, registry, needs_graph=is_named) for path, is_named in _files(paths)]
     if as_json:
         write_bytes(json.dumps({"files": [_described(file) for file in files]}, indent=2).encode() + b"\n")
     else:
@@ -68,13 +68,15 @@ def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
+def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
+    """Give each file, and whether it was named itself: others of a folder may hold functions only."""
     for path in paths:
         if path.is_dir():
             inside = sorted(path.iterdir())
-            yield from (each for each in inside if each.suffix in SUFFIXES and not each.name.startswith((".", "_")))
+            found = (each for each in inside if each.suffix in SUFFIXES and not each.name.startswith((".", "_")))
+            yield from ((each, False) for each in found)
         else:
-            yield path
+            yield path, True
 
 
 def _described(file: GraphFile) -> dict[str, Any]:

@@ -192,3 +192,14 @@ def test_what_a_node_says_is_told_line_by_line_and_never_speaks_to_the_terminal(
         assert "talk: once upon a time" in text
         assert "\x1b" not in text
     assert "[bold]Talk\\u001b[31m" in terminal.text
+
+
+def test_a_file_runs_with_those_beside_it_that_it_imports(tmp_path: Path) -> None:
+    (tmp_path / "prices.py").write_text("def price():\n    return {'total': 5}\n")
+    shop = "from graphwire import Graph\nfrom prices import price\n\nshop = Graph('shop').node(price)\n"
+    (tmp_path / "shop.py").write_text(shop)
+
+    done = graphwire("run", tmp_path / "shop.py", "--json")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert '"total":5' in done.stdout.replace(" ", "")

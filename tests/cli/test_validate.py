@@ -104,3 +104,14 @@ def test_the_caret_stands_below_its_character_however_wide_the_others_are(before
     assert text is not None
     above, below = text.plain.split("\n")
     assert cell_len(above[: above.index("⟨")]) == cell_len(below[: below.index("^")])
+
+
+def test_a_file_of_a_folder_may_hold_functions_only_and_one_that_is_named_may_not(tmp_path: Path) -> None:
+    (tmp_path / "prices.py").write_text("def price():\n    return {'total': 5}\n")
+    shop = "from graphwire import Graph\nfrom prices import price\n\nshop = Graph('shop').node(price)\n"
+    (tmp_path / "shop.py").write_text(shop)
+
+    folder, named = graphwire("validate", tmp_path), graphwire("validate", tmp_path / "prices.py")
+
+    assert (folder.returncode, named.returncode) == (0, 1), folder.stdout
+    assert "no_graph" in named.stdout
