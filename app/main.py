@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
 
@@ -25,6 +26,8 @@ from app.services.graphs import GraphService
 from app.services.idempotency import Idempotency
 from app.services.interrupted import end_interrupted
 from app.services.presence import Presence
+from app.services.retention import Retention
+from app.services.retention_policy import Limits
 from app.services.streams import StreamService
 from app.settings import Settings, database_url
 from app.storage.database import Database
@@ -103,6 +106,7 @@ def _lifespan(settings: Settings) -> Any:
             stack.callback(state["presence"].close)
             await stack.enter_async_context(_folders(settings, state["graphs"]))
             await end_interrupted(ExecutionRepository(database), store, state["graphs"], clock)
+            await stack.enter_async_context(state["retention"])
             app.state.drain = _drain(state["executions"], state["streams"])
             try:
                 yield state
@@ -145,13 +149,21 @@ def _services(
         ring_bytes=settings.ring_bytes,
         max_executions=settings.max_executions,
     )
+    watched = StreamService(store, presence, clock)
     return {
         "graphs": registered,
         "executions": running,
-        "streams": StreamService(store, presence, clock),
-        "idempotency": Idempotency(
-            IdempotencyRepository(database), clock, supervisor.spawn, ttl_s=settings.idempotency_ttl_s
+        "streams": watched,
+        "retention": Retention(
+            database,
+            store,
+            supervisor,
+            watched,
+            clock,
+            limits=Limits.of(days=settings.retention_days, executions=settings.retention_executions),
+            keys_stand=timedelta(seconds=settings.idempotency_ttl_s),
         ),
+        "idempotency": Idempotency(IdempotencyRepository(database), clock, ttl_s=settings.idempotency_ttl_s),
         "presence": presence,
         "clock": clock,
         "bounds": Bounds(

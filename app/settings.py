@@ -102,6 +102,18 @@ class Settings(BaseSettings):
         default=86_400.0, gt=0, description="How long an `Idempotency-Key` stands for what it made."
     )
 
+    retention_days: float = Field(
+        default=30.0,
+        ge=0,
+        le=36_500,
+        description="Days for which an execution is kept after its end; 0 keeps it for ever.",
+    )
+    retention_executions: int = Field(
+        default=10_000,
+        ge=0,
+        description="Executions that are kept after their end, the newest ones; 0 keeps all.",
+    )
+
     ring_events: int = Field(default=1024, ge=1, description="Events of an execution kept in memory for its readers.")
     ring_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, description="Bytes of events kept likewise.")
     heartbeat_s: float = Field(default=15.0, gt=0, le=60, description="Silence before a stream sends a heartbeat.")

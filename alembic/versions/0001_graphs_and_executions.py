@@ -62,6 +62,7 @@ def _executions() -> None:
         sa.Column("correlation_id", TEXT),
         sa.Column("started_at_us", sa.BigInteger, nullable=False),
         sa.Column("ended_at_us", sa.BigInteger),
+        sa.Column("deleted_at_us", sa.BigInteger),
         sa.Column("duration_ms", sa.Float),
         sa.Column("steps", sa.BigInteger),
         sa.Column("last_seq", sa.BigInteger),
@@ -75,6 +76,14 @@ def _executions() -> None:
     op.create_index("executions_by_start", "executions", ["started_at_us", "id"])
     op.create_index("executions_by_graph", "executions", ["graph_id", "started_at_us", "id"])
     op.create_index("executions_by_status", "executions", ["status", "started_at_us", "id"])
+    is_deleted = sa.text("deleted_at_us IS NOT NULL")
+    op.create_index(
+        "executions_deleted",
+        "executions",
+        ["deleted_at_us", "id"],
+        sqlite_where=is_deleted,
+        postgresql_where=is_deleted,
+    )
 
 
 def _history() -> None:

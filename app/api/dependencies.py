@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection
 
 from app.services.executions import ExecutionService
 from app.services.graphs import GraphService
+from app.services.retention import Retention
 from app.services.streams import StreamService
 
 
@@ -39,6 +40,12 @@ async def get_streams(connection: HTTPConnection) -> StreamService:
     return service
 
 
+async def get_retention(connection: HTTPConnection) -> Retention:
+    """Return what deletes executions."""
+    retention: Retention = connection.state.retention
+    return retention
+
+
 async def get_bounds(connection: HTTPConnection) -> Bounds:
     """Return what bounds requests and streams."""
     bounds: Bounds = connection.state.bounds
@@ -48,4 +55,5 @@ async def get_bounds(connection: HTTPConnection) -> Bounds:
 Executions = Annotated[ExecutionService, Depends(get_executions)]
 Graphs = Annotated[GraphService, Depends(get_graphs)]
 Streams = Annotated[StreamService, Depends(get_streams)]
+Deletions = Annotated[Retention, Depends(get_retention)]
 BoundsDep = Annotated[Bounds, Depends(get_bounds)]

@@ -1,12 +1,11 @@
 """Doing once what is asked for several times under one key."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, TypeAlias
+from typing import TypeAlias
 
 from app.services.errors import IdempotencyMismatch
 from app.storage.repositories.idempotency import IdempotencyRepository, MadeEvent, MadeVersion
@@ -14,18 +13,7 @@ from graphwire.clock import Clock
 from graphwire.engine.ports import Claim
 from graphwire.errors import AtCapacity, GraphwireError, ShuttingDown, StorageUnavailable
 
-log = logging.getLogger(__name__)
-
-FORGET_EVERY = timedelta(minutes=10)
-FORGET_STEP = 500
-
 Made: TypeAlias = MadeEvent | MadeVersion
-
-
-class Spawn(Protocol):
-    """Makes a task that somebody owns."""
-
-    def __call__(self, coro: Coroutine[Any, Any, None], *, name: str) -> object: ...
 
 
 @dataclass(slots=True)
@@ -69,17 +57,14 @@ class Idempotency:
     """Gives each request with a key its turn.
 
     Args:
-        spawn: Makes the task that now and then deletes keys that are over.
         ttl_s: How long a key stands for what it made.
     """
 
-    def __init__(self, repository: IdempotencyRepository, clock: Clock, spawn: Spawn, *, ttl_s: float) -> None:
+    def __init__(self, repository: IdempotencyRepository, clock: Clock, *, ttl_s: float) -> None:
         self._repository = repository
         self._clock = clock
-        self._spawn = spawn
         self._ttl = timedelta(seconds=ttl_s)
         self._doing: dict[str, _Doing] = {}
-        self._forgotten_at = datetime.min.replace(tzinfo=UTC)
 
     @asynccontextmanager
     async def once(self, key: str, fingerprint: bytes) -> AsyncIterator[Turn]:
@@ -126,17 +111,7 @@ class Idempotency:
         if kept is not None:
             _require_same(kept.fingerprint, fingerprint)
             return Turn(made=kept.made, is_repeated=True)
-        if now - self._forgotten_at >= FORGET_EVERY:
-            self._forgotten_at = now
-            self._spawn(self._forget(now), name="forget-keys")
         return Turn(Claim(key, fingerprint, now, now + self._ttl))
-
-    async def _forget(self, now: datetime) -> None:
-        try:
-            while await self._repository.forget(now, FORGET_STEP) == FORGET_STEP:
-                pass
-        except StorageUnavailable as error:
-            log.warning("idempotency keys that are over were not deleted: %s", error)
 
 
 def _require_same(known: bytes, asked: bytes) -> None:

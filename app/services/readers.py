@@ -80,7 +80,10 @@ class EventReader:
         Where the stored history cannot be read, the stream is over, and a notice says so.
         """
         try:
-            return await self._completed(await self._feed.read(timeout_s), READ_EVENTS)
+            item = await self._completed(await self._feed.read(timeout_s), READ_EVENTS)
+            if isinstance(item, NoticeItem) and isinstance(item.notice, StreamLagged):
+                self._doubt(item.notice)
+            return item
         except HistoryDamaged as error:
             farewell = StreamClosed(reason="history_damaged", detail=error.detail)
         except StorageUnavailable as error:
@@ -113,6 +116,11 @@ class EventReader:
             self._feed.close()
             closed(self, not self._place.is_over)
 
+    def _doubt(self, lagged: StreamLagged) -> None:
+        """Where nothing is left of an ended execution, its deletion is why."""
+        if self.hub.closed and lagged.to_seq >= self.hub.visible:
+            self._place.farewell = deleted()
+
     async def _completed(self, item: Item | None, limit: int) -> Page | NoticeItem | End | None:
         if not isinstance(item, Behind):
             return item
@@ -130,3 +138,8 @@ class EventReader:
         if passes is not None:
             events = [event for event in events if passes.passes(event.type, event.node_id)]
         return Page(events, self.cursor)
+
+
+def deleted() -> StreamClosed:
+    """Return what a reader is told whose execution was deleted. To come back would be no use."""
+    return StreamClosed(reason="deleted", detail="the execution was deleted")

@@ -2,10 +2,11 @@
 
 import asyncio
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from app.services.presence import Presence
-from app.services.readers import EventReader
+from app.services.readers import EventReader, deleted
 from graphwire.clock import Clock
 from graphwire.engine.ports import ExecutionStore
 from graphwire.errors import HistoryDamaged, InvalidCursor, NotFound
@@ -77,6 +78,12 @@ class StreamService:
         if self._is_draining:
             reader.dismiss(self.farewell())
         return reader
+
+    def end_deleted(self, execution_ids: Collection[ExecutionId]) -> None:
+        """End the streams of executions that were deleted."""
+        gone = frozenset(execution_ids)
+        for reader in [reader for reader in self._open if reader.execution_id in gone]:
+            reader.dismiss(deleted())
 
     def drain(self) -> None:
         """End every stream, now and from now on. Idempotent."""

@@ -85,3 +85,13 @@ class Database(Protocol):
     def reader(self) -> Reader:
         """Return what reads for the store."""
         ...
+
+    async def reclaim(self, max_bytes: int) -> bool:
+        """Give the system back a little of what deletions have freed; whether there is more to give.
+
+        Some is kept for what comes. A database that cares for its files itself does nothing.
+
+        Raises:
+            StorageUnavailable: Not now.
+        """
+        ...

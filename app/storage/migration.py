@@ -87,4 +87,6 @@ def _revision(path: Path) -> str | None:
 
 def _prepare(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # transactions are begun by the event below, so that DDL is part of them
+    # A file learns before its first table whether it can become smaller one day.
+    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     configure(connection)

@@ -67,6 +67,10 @@ class PostgresqlDatabase:
         """See ``database.Database``."""
         return PostgresqlReader(self.reading)
 
+    async def reclaim(self, max_bytes: int) -> bool:
+        """See ``database.Database``. Autovacuum does it."""
+        return False
+
     @property
     def name(self) -> str:
         """As which PostgreSQL shows its connections."""

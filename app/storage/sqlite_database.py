@@ -18,6 +18,7 @@ from app.storage import sqlite
 from app.storage.lock_file import LockFile
 from app.storage.migration import migrate
 from app.storage.sqlite_reader import SqliteReader
+from app.storage.sqlite_room import reclaim
 from app.storage.turns import Turns
 from app.storage.writer_thread import WriterThread
 from graphwire.errors import StorageUnavailable
@@ -79,6 +80,14 @@ class SqliteDatabase:
     def reader(self) -> SqliteReader:
         """See ``database.Database``."""
         return SqliteReader(self.connect)
+
+    async def reclaim(self, max_bytes: int) -> bool:
+        """See ``database.Database``."""
+        async with self._turns.next():
+            try:
+                return await asyncio.to_thread(reclaim, self.connect, max_bytes)
+            except sqlite3.Error as error:
+                raise StorageUnavailable(sqlite.explain(error)) from error
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:

@@ -56,6 +56,8 @@ executions = Table(
     Column("correlation_id", AnyText),
     Column("started_at_us", BigInteger, nullable=False),
     Column("ended_at_us", BigInteger),
+    # From then on there is no such execution; its events and its row are taken away a little at a time.
+    Column("deleted_at_us", BigInteger),
     Column("duration_ms", Float),
     Column("steps", BigInteger),
     Column("last_seq", BigInteger),
@@ -69,6 +71,13 @@ executions = Table(
     Index("executions_by_start", "started_at_us", "id"),
     Index("executions_by_graph", "graph_id", "started_at_us", "id"),
     Index("executions_by_status", "status", "started_at_us", "id"),
+)
+Index(
+    "executions_deleted",
+    executions.c.deleted_at_us,
+    executions.c.id,
+    sqlite_where=executions.c.deleted_at_us.is_not(None),
+    postgresql_where=executions.c.deleted_at_us.is_not(None),
 )
 
 event_chunks = Table(

@@ -1,14 +1,12 @@
 """Turns of requests that come with one key."""
 
 import asyncio
-from collections.abc import Coroutine
 from datetime import datetime
-from typing import Any
 
 import pytest
 
 from app.services.errors import IdempotencyMismatch
-from app.services.idempotency import FORGET_EVERY, FORGET_STEP, Idempotency, Made
+from app.services.idempotency import Idempotency, Made
 from app.storage.repositories.idempotency import IdempotencyRepository, KeptClaim, MadeEvent
 from graphwire.clock import FakeClock
 from graphwire.engine.ports import Claim
@@ -23,19 +21,11 @@ class Keys(IdempotencyRepository):
 
     def __init__(self) -> None:
         self.kept: dict[str, tuple[Claim, Made]] = {}
-        self.over = 0
-        self.steps: list[int] = []
 
     async def get(self, key: str, *, now: datetime) -> KeptClaim | None:
         await asyncio.sleep(0)
         claim, made = self.kept.get(key, (None, None))
         return None if claim is None or made is None or claim.over_at <= now else KeptClaim(claim.fingerprint, made)
-
-    async def forget(self, before: datetime, limit: int) -> int:
-        done = min(limit, self.over)
-        self.over -= done
-        self.steps.append(done)
-        return done
 
 
 class World:
@@ -44,16 +34,12 @@ class World:
     def __init__(self) -> None:
         self.keys = Keys()
         self.clock = FakeClock()
-        self.tasks: list[asyncio.Task[None]] = []
-        self.idempotency = Idempotency(self.keys, self.clock, self.spawn, ttl_s=60)
+        self.idempotency = Idempotency(self.keys, self.clock, ttl_s=60)
         self.made = 0
         self.tries = 0
         self.obstacles: list[Exception] = []
         self.begun = asyncio.Event()
         self.gate = asyncio.Event()
-
-    def spawn(self, coro: Coroutine[Any, Any, None], *, name: str) -> None:
-        self.tasks.append(asyncio.get_running_loop().create_task(coro, name=name))
 
     async def ask(self, fingerprint: bytes = SAME) -> str:
         """Return the execution that answers a request, with a mark where it was made before."""
@@ -158,24 +144,3 @@ async def test_a_key_stands_for_what_it_made_until_its_time_is_over() -> None:
     world.clock.advance(1)
 
     assert await world.ask(b"other") == "execution-2"
-
-
-async def test_keys_that_are_over_are_deleted_in_steps_now_and_then() -> None:
-    world = World()
-    world.gate.set()
-    world.keys.over = 2 * FORGET_STEP + 1
-
-    await world.ask()
-    await asyncio.gather(*world.tasks)
-    world.clock.advance(FORGET_EVERY.total_seconds() - 1)
-    await world.ask()
-    world.clock.advance(1)
-    await world.ask()
-    await asyncio.gather(*world.tasks)
-
-    assert world.keys.steps == [FORGET_STEP, FORGET_STEP, 1]
-    assert len(world.tasks) == 1
-    world.clock.advance(60)
-    await world.ask()
-    assert len(world.tasks) == 2
-    await asyncio.gather(*world.tasks)

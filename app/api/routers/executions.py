@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from app.api import pagination, problems
 from app.api.bodies import read_model
-from app.api.dependencies import BoundsDep, Executions, Streams
+from app.api.dependencies import BoundsDep, Deletions, Executions, Streams
 from app.api.idempotency import PARAMETER as KEY
 from app.api.idempotency import REPEATED, once, read_key, read_start_key, refuse_resumption
 from app.api.negotiation import JSON, accepts
@@ -171,6 +171,16 @@ async def cancel_execution(execution_id: str, request: Request, bounds: BoundsDe
             seq = await executions.cancel(ExecutionId(execution_id), reason=body.reason, claim=turn.claim)
             turn.made = MadeEvent(ExecutionId(execution_id), seq)
     return answers.answer(answers.Applied(turn.event.seq), 202, REPEATED if turn.is_repeated else None)
+
+
+@router.delete("/executions/{execution_id}", status_code=204, responses=problems.responses(404, 406, 409, 503))
+async def delete_execution(execution_id: str, deletions: Deletions) -> Response:
+    """Delete an execution that has ended, with its events. From then on every route answers 404 for it.
+
+    Its streams end with `stream_closed` and the code `deleted`. Repeating it is safe, and answered 404.
+    """
+    await deletions.delete(ExecutionId(execution_id))
+    return Response(status_code=204)
 
 
 def started_headers(turn: Turn) -> dict[str, str]:

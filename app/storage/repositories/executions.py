@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 import msgspec
-from sqlalchemy import ColumnElement, Float, Select, delete, func, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Float, Select, Update, func, literal, or_, select, tuple_, update
 
 from app.storage.cursors import Cursor, decode_cursor, encode_cursor
 from app.storage.database import Database
@@ -24,7 +24,7 @@ _SORT_COLUMNS: Mapping[str, ColumnElement[Any]] = {
     "ended_at": func.coalesce(executions.c.ended_at_us, -1),
     "duration_ms": func.coalesce(executions.c.duration_ms, -1.0),
 }
-_SUMMARY = [column for column in executions.c if column.name not in ("options", "state", "errors")]
+_SUMMARY = [column for column in executions.c if column.name not in ("options", "state", "errors", "deleted_at_us")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class ExecutionRepository:
 
     async def get(self, execution_id: ExecutionId) -> StoredExecution | None:
         """Return an execution; None if there is none."""
-        query = select(executions).where(executions.c.id == execution_id)
+        query = select(executions).where(executions.c.id == execution_id, executions.c.deleted_at_us.is_(None))
         async with self._database.read() as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else StoredExecution(_summary(row), row.options, row.errors, row.state)
@@ -202,27 +202,39 @@ class ExecutionRepository:
         async with self._database.write() as connection:
             await connection.execute(ended)
 
-    async def delete(self, execution_id: ExecutionId) -> bool:
-        """Delete an execution that has ended, with its events. False if there is none.
+    async def delete(self, execution_id: ExecutionId, *, now: datetime) -> bool:
+        """Delete an execution that has ended. False if there is none.
+
+        From then on it is neither found nor listed; ``RetentionRepository.purge`` takes away what is left of it.
 
         Raises:
             CommandNotAllowed: It has not ended.
         """
         async with self._database.write() as connection:
-            query = select(executions.c.status).where(executions.c.id == execution_id)
+            query = select(executions.c.status)
+            query = query.where(executions.c.id == execution_id, executions.c.deleted_at_us.is_(None))
             status = (await connection.execute(query)).scalar_one_or_none()
             if status is None:
                 return False
             if status not in TERMINAL_STATUSES:
                 raise CommandNotAllowed(
-                    "An execution can be deleted when it has ended.", status=status, allowed=["cancel"]
+                    f"cannot delete: the execution is {status}; cancel it first", status=status, allowed=["cancel"]
                 )
-            await connection.execute(delete(executions).where(executions.c.id == execution_id))
+            await connection.execute(marked_deleted([execution_id], now))
         return True
+
+
+def marked_deleted(ids: Sequence[ExecutionId], now: datetime) -> Update:
+    """Return what marks executions that have ended as deleted, and lets go of what takes most room in their rows."""
+    columns = executions.c
+    marked = update(executions).where(columns.id.in_(ids), columns.ended_at_us.is_not(None))
+    marked = marked.where(columns.deleted_at_us.is_(None))
+    return marked.values(deleted_at_us=microseconds(now), options=b"", errors=None, state=None)
 
 
 def _filtered(statement: Select[Any], query: ExecutionQuery) -> Select[Any]:
     columns = executions.c
+    statement = statement.where(columns.deleted_at_us.is_(None))
     if query.statuses:
         statement = statement.where(columns.status.in_(sorted(query.statuses)))
     if query.graph_ids:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select, tuple_, update
+from sqlalchemy import Select, and_, func, insert, select, tuple_, update
 
 from app.storage.cursors import Cursor, decode_cursor, encode_cursor
 from app.storage.database import Database
@@ -132,17 +132,17 @@ class GraphRepository:
         """
         moment = microseconds(now)
         async with self._database.write() as connection:
-            row = (await connection.execute(_latest(new.graph_id, and_deleted=True))).one_or_none()
+            row = (await connection.execute(_known(new.graph_id))).one_or_none()
             lives = row is not None and row.deleted_at_us is None
-            current = row.version if row is not None and lives else 0
+            current = row.latest_version if row is not None and lives else 0
             expect(current, expected)
             if row is not None and lives and (row.digest, row.code_digest) == (new.digest, new.code_digest):
                 if row.source != new.source:
                     await connection.execute(
                         update(graphs).where(graphs.c.id == new.graph_id).values(source=new.source)
                     )
-                return Put(row.version, is_new=False, is_changed=False)
-            version = 1 if row is None else row.version + 1
+                return Put(current, is_new=False, is_changed=False)
+            version = 1 if row is None else row.latest_version + 1
             values = {
                 "source": new.source,
                 "latest_version": version,
@@ -283,10 +283,17 @@ def _versions() -> Select[Any]:
     ).join(graphs, graphs.c.id == graph_versions.c.graph_id)
 
 
-def _latest(graph_id: GraphId, *, and_deleted: bool = False) -> Select[Any]:
+def _latest(graph_id: GraphId) -> Select[Any]:
     query = _versions().add_columns(graph_versions.c.definition)
     query = query.where(graphs.c.id == graph_id, graph_versions.c.version == graphs.c.latest_version)
-    return query if and_deleted else query.where(graphs.c.deleted_at_us.is_(None))
+    return query.where(graphs.c.deleted_at_us.is_(None))
+
+
+def _known(graph_id: GraphId) -> Select[Any]:
+    """Ask for a graph, deleted or not. The versions of a deleted one may be gone; their numbers stay used."""
+    is_latest = and_(graph_versions.c.graph_id == graphs.c.id, graph_versions.c.version == graphs.c.latest_version)
+    query = select(graphs, graph_versions.c.digest, graph_versions.c.code_digest)
+    return query.outerjoin(graph_versions, is_latest).where(graphs.c.id == graph_id)
 
 
 def _version_row(new: NewVersion, version: int, moment: int) -> dict[str, object]:
