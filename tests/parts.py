@@ -69,6 +69,9 @@ PARTS = {
             "Run PostgreSQL and name a database in GRAPHWIRE_TEST_POSTGRESQL (postgresql://user@host/test).",
         ),
         Part("nats", _nats_is_there, "Run `nats-server` on 127.0.0.1:4222."),
+        Part("curl", lambda: shutil.which("curl") is not None, "Install curl (`apt-get install curl`)."),
+        Part("nginx", lambda: shutil.which("nginx") is not None, "Install nginx (`apt-get install nginx-light`)."),
+        Part("caddy", lambda: shutil.which("caddy") is not None, "Install Caddy (`apt-get install caddy`)."),
         Part("node", lambda: shutil.which("node") is not None, "Install Node.js (`apt-get install nodejs`)."),
         Part("chromium", lambda: shutil.which("chromium") is not None, "Install it (`apt-get install chromium`)."),
         Part(
