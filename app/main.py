@@ -8,15 +8,12 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
-from app.api import guards, problems
+from app.api import guards, manual, problems
 from app.api.dependencies import Bounds
 from app.api.head import HeadAsGet
 from app.api.middleware import BodyLimit, RequestId
-from app.api.routers import executions, graphs, health, service, streams
-from app.api.schemas import answers, bodies
-from app.api.schemas.start import CancelRequest, StartRequest
+from app.api.routers import documentation, executions, explanations, graphs, health, service, streams
 from app.observability.access_log import AccessLog
 from app.security.hosts import is_loopback
 from app.security.keys import read_keys
@@ -39,19 +36,12 @@ from app.storage.store import SqlExecutionStore
 from graphwire.clock import Clock, SystemClock
 from graphwire.engine.supervisor import Supervisor
 from graphwire.graphs.code_trial import CodeTrial
-from graphwire.graphs.definition import GraphDefinition
 from graphwire.nodes import builtin_registry
 
 log = logging.getLogger(__name__)
 
 _STORE_SHARE = 0.1
 """Of ``drain_s``, which the executions have: how long the store may take after them."""
-
-_DESCRIPTION = """Run graphs, and watch them live.
-
-Start with `GET /graphs`, then `POST /graphs/{graph_id}/execute/stream`. Every error is a problem (RFC 9457); its
-`type` leads to an explanation.
-"""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -63,11 +53,12 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Graphwire",
         version=version("graphwire"),
-        description=_DESCRIPTION,
+        description=manual.DESCRIPTION,
         lifespan=_lifespan(settings),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=manual.operation_id,
     )
     app.state.drain = _nothing
     # The last one added is the outermost.
@@ -78,11 +69,20 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(AccessLog)
     app.add_middleware(RequestId)
     # Looked through in this order at each request.
-    routers = (streams.router, executions.router, graphs.router, graphs.drawings, service.router, health.router)
+    routers = (
+        streams.router,
+        executions.router,
+        graphs.router,
+        graphs.drawings,
+        explanations.router,
+        documentation.router,
+        service.router,
+        health.router,
+    )
     for router in routers:
         app.include_router(router)
     problems.install(app, [*app.routes, *(route for router in routers for route in router.routes)])
-    app.openapi = lambda: _openapi(app, asks_for_key=settings.api_key is not None)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    app.openapi = lambda: manual.describe(app, asks_for_key=settings.api_key is not None)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     return app
 
 
@@ -185,16 +185,3 @@ def _drain(running: ExecutionService, watched: StreamService) -> Any:
 
 def _nothing() -> None:
     """There is nothing to end before the start."""
-
-
-def _openapi(app: FastAPI, *, asks_for_key: bool) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        components = schema.setdefault("components", {}).setdefault("schemas", {})
-        components.update(answers.schemas())
-        components.update(bodies.schemas(StartRequest, CancelRequest, GraphDefinition))
-        components["Problem"] = dict(problems.SCHEMA)
-        if asks_for_key:
-            guards.describe(schema)
-        app.openapi_schema = schema
-    return app.openapi_schema

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api import problems
+from app.api import problems, refusals
 from app.api.errors import (
     BadRequest,
     MisdirectedRequest,
@@ -217,7 +217,7 @@ def describe(schema: dict[str, Any]) -> None:
     scheme = {"type": "http", "scheme": "bearer", "description": "The key of the service (`GRAPHWIRE_API_KEY`)."}
     schema.setdefault("components", {}).setdefault("securitySchemes", {})["key"] = scheme
     schema["security"] = [{"key": []}]
-    refused = {str(status): answer for status, answer in problems.responses(401).items()}
+    refused = {str(status): answer for status, answer in refusals.responses(Unauthorized).items()}
     for path, operations in schema["paths"].items():
         for operation in operations.values():
             if path.startswith(_HEALTH):

@@ -22,8 +22,12 @@ PARAMETER: Final[Mapping[str, Any]] = {
     "in": "header",
     "required": False,
     "description": "A name of the caller's for this request: repeated with it, the request is carried out once.",
-    "schema": {"type": "string", "maxLength": MAX_LENGTH, "pattern": "^[!-~]([ -~]*[!-~])?$"},
-    "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
+    "schema": {
+        "type": "string",
+        "maxLength": MAX_LENGTH,
+        "pattern": "^[!-~]([ -~]*[!-~])?$",
+        "examples": ["8e03978e-40d5-43e8-bc93-6894a57f9324"],  # not one to be filled in: it is used up by one request
+    },
 }
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 MAX_LIMIT = 1_000
 MAX_CURSOR_LENGTH = 512
 
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items a page has at most.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items a page has at most.", examples=[2])]
 After = Annotated[str | None, Query(max_length=MAX_CURSOR_LENGTH, description="`next` of the page before; opaque.")]
 
 

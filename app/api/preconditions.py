@@ -23,9 +23,16 @@ def etag(version: int) -> str:
 async def read_expected(
     request: Request,
     if_match: Annotated[
-        str | None, Header(description='The `ETag` of the version that is to be changed, like `"3"`; `*` is any.')
+        str | None,
+        Header(
+            alias="If-Match",
+            description='The `ETag` of the version that is to be changed, like `"3"`; `*` is any.',
+            openapi_examples={"any": {"summary": "Whatever version there is", "value": "*"}},
+        ),
     ] = None,
-    if_none_match: Annotated[str | None, Header(description="`*`: only where there is no such graph.")] = None,
+    if_none_match: Annotated[
+        str | None, Header(alias="If-None-Match", description="`*`: only where there is no such graph.")
+    ] = None,
 ) -> Container[int] | None:
     """Return the versions that a change may be made of, 0 for none; None where the request does not say.
 
@@ -44,7 +51,12 @@ async def read_expected(
 async def read_known(
     request: Request,
     if_none_match: Annotated[
-        str | None, Header(description="The `ETag` of what the caller has: the answer is 304 where it is the same.")
+        str | None,
+        Header(
+            alias="If-None-Match",
+            description="The `ETag` of what the caller has: the answer is 304 where it is the same.",
+            examples=['"1"'],
+        ),
     ] = None,
 ) -> Container[int]:
     """Return the versions that the caller has. What cannot be read names none, and the answer is a whole one."""

@@ -1,5 +1,6 @@
 """Every error as ``application/problem+json`` (RFC 9457), rendered in this one place."""
 
+import inspect
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from app.api import errors
 from app.api.direct import DirectRoute
+from app.api.explanations import ADVICE, WITHOUT_A_CLASS
 from app.services.errors import CodeChanged, GraphExists, GraphReadOnly, IdempotencyMismatch, PreconditionRequired
 from app.storage.errors import RevisionConflict
 from graphwire.errors import (
@@ -26,6 +28,7 @@ from graphwire.errors import (
     InvalidCursor,
     InvalidInput,
     MalformedInput,
+    NodeError,
     NotFound,
     Problem,
     ShuttingDown,
@@ -84,12 +87,19 @@ def status_of(error: type[GraphwireError]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A code, as its page under ``/problems/`` explains it."""
+    """A code, as its page under ``/problems/`` explains it.
+
+    Attributes:
+        status: None for what is no answer: it happens inside an execution only.
+        explanation: What it means, with names in backticks.
+        advice: What to do next, likewise.
+    """
 
     code: str
     title: str
-    status: int
+    status: int | None
     explanation: str
+    advice: str
 
 
 def kinds() -> dict[str, Kind]:
@@ -99,9 +109,20 @@ def kinds() -> dict[str, Kind]:
     while waiting:
         error = waiting.pop()
         waiting += error.__subclasses__()
-        if error.code not in found:
-            found[error.code] = Kind(error.code, error.title, status_of(error), (error.__doc__ or "").strip())
+        if error.code not in found and error.code in ADVICE:
+            found[error.code] = _kind(error)
+    for code, (title, explanation, advice) in WITHOUT_A_CLASS.items():
+        found[code] = Kind(code, title, None, explanation, advice.next)
     return found
+
+
+def _kind(error: type[GraphwireError]) -> Kind:
+    explanation = _INTERNAL if error is GraphwireError else inspect.getdoc(error) or ""
+    status = None if issubclass(error, NodeError) else status_of(error)
+    return Kind(error.code, error.title, status, explanation.replace("``", "`"), ADVICE[error.code].next)
+
+
+_INTERNAL = "A fault of the service itself, which its log describes. The answer shows the request's id, never its text."
 
 
 def render(
@@ -159,61 +180,6 @@ def printable(text: str) -> str:
     if cut.isprintable():
         return cut
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in cut)
-
-
-def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe a route's errors for OpenAPI."""
-    reference = {"$ref": "#/components/schemas/Problem"}
-    return {
-        status: {"description": _REASONS[status], "content": {MEDIA_TYPE: {"schema": reference}}} for status in statuses
-    }
-
-
-_REASONS = {
-    400: "It cannot be read.",
-    401: "The key is missing or wrong.",
-    404: "There is no such thing.",
-    406: "None of the media types that are offered is accepted.",
-    409: "Not now; what is allowed is in the answer.",
-    412: "It was changed meanwhile; `current` is its version.",
-    413: "The body is too large.",
-    415: "The body is of a type that is not taken.",
-    422: "It could be read, but is wrong; every problem is listed.",
-    428: "A change of what exists needs `If-Match`.",
-    429: "A limit is reached; try again after `Retry-After`.",
-    503: "The service starts, drains or has no storage; try again after `Retry-After`.",
-}
-
-SCHEMA: Mapping[str, Any] = {
-    "title": "Problem",
-    "description": "An error (RFC 9457). `code` is stable; `type` leads to its explanation. More members give facts.",
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "code", "request_id"],
-    "properties": {
-        "type": {"type": "string", "examples": ["/problems/invalid_request"]},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "code": {"type": "string"},
-        "request_id": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "description": "All that is wrong with the input; at most 100, then `errors_left_out` counts the rest.",
-            "items": {
-                "type": "object",
-                "required": ["pointer", "code", "detail"],
-                "properties": {
-                    "pointer": {"type": "string", "description": "JSON Pointer (RFC 6901) into the input."},
-                    "code": {"type": "string"},
-                    "detail": {"type": "string"},
-                    "line": {"type": "integer"},
-                    "column": {"type": "integer"},
-                },
-            },
-        },
-        "errors_left_out": {"type": "integer"},
-    },
-}
 
 
 def from_validation(found: Iterable[Mapping[str, Any]]) -> list[Problem]:

@@ -80,9 +80,3 @@ def test_what_is_over_for_now_says_when_to_try_again() -> None:
 
 def test_a_body_that_was_not_read_to_its_end_closes_the_connection() -> None:
     assert problems.render(errors.BodyTooLarge("too large"), "r1").headers["connection"] == "close"
-
-
-def test_every_code_has_one_explanation() -> None:
-    for kind in problems.kinds().values():
-        assert kind.explanation
-        assert kind.title

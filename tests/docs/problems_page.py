@@ -1,9 +1,6 @@
 """The page of problem codes, written from the classes of errors."""
 
-from collections.abc import Iterator
-
 from app.api import problems
-from graphwire.errors import GraphwireError, NodeError
 from tests.docs.schema_words import prose
 from tests.docs.tables import REFERENCE
 
@@ -16,7 +13,8 @@ Written from the code by `make docs`; a test compares the two.
 
 Every error of the service is `application/problem+json`; [the wire](wire.md#problems) has its members.
 `code` is stable: act on it, not on `title` or `detail`.
-A running service explains a code at `/problems/{code}`.
+A running service explains a code at `/problems/{code}`, and lists all of them at `/problems`.
+Each is followed by what to do next.
 
 ## In answers
 """
@@ -25,25 +23,15 @@ _IN_EXECUTIONS = """
 
 These stand in the `error` of events, in the key `errors` of the state, and in what `GET /executions/{id}` shows.
 """
-_WITHOUT_A_CLASS = {
-    "interrupted": "The process ended before the execution did.",
-    "max_steps_exceeded": "A step beyond `limits.max_steps` was due: mostly a loop that does not end.",
-}
 
 
 def page() -> str:
     """Return the page as it has to be."""
-    in_executions = {error.code: prose(error.__doc__ or "") for error in _node_errors(NodeError)} | _WITHOUT_A_CLASS
-    answers = "".join(
-        f"\n### `{kind.code}` ({kind.status})\n\n{prose(kind.explanation)}\n"
-        for kind in sorted(problems.kinds().values(), key=lambda kind: (kind.status, kind.code))
-        if kind.code not in in_executions
-    )
-    failures = "".join(f"\n### `{code}`\n\n{text}\n" for code, text in sorted(in_executions.items()))
+    kinds = sorted(problems.kinds().values(), key=lambda kind: (kind.status or 0, kind.code))
+    answers = "".join(_section(kind, f" ({kind.status})") for kind in kinds if kind.status)
+    failures = "".join(_section(kind, "") for kind in kinds if not kind.status)
     return _HEAD + answers + _IN_EXECUTIONS + failures
 
 
-def _node_errors(error: type[GraphwireError]) -> Iterator[type[GraphwireError]]:
-    yield error
-    for subclass in error.__subclasses__():
-        yield from _node_errors(subclass)
+def _section(kind: problems.Kind, status: str) -> str:
+    return f"\n### `{kind.code}`{status}\n\n{prose(kind.explanation)}\n\n{prose(kind.advice)}\n"

@@ -77,8 +77,7 @@ def _shape(route: str) -> str:
 
 
 def test_every_problem_code_is_listed_with_its_status() -> None:
-    in_executions = codes_of_failed_attempts()
-    in_answers = {kind.code: kind.status for kind in problems.kinds().values() if kind.code not in in_executions}
+    in_answers = {kind.code: kind.status for kind in problems.kinds().values() if kind.status is not None}
 
     listed = {row["code"]: int(row["status"]) for row in rows("wire.md", "code", "status", "meaning")}
 

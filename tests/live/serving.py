@@ -13,6 +13,7 @@ import httpx
 from app.server import make_server
 from app.settings import Settings
 from app.transports.server import StreamServer
+from tests.live.description import is_as_described
 
 GRAPHS = Path(__file__).parent / "graphs"
 DEADLINE_S = 20.0
@@ -20,7 +21,7 @@ DEADLINE_S = 20.0
 
 @dataclass
 class Service:
-    """A server that runs, and a client of it."""
+    """A server that runs, and a client of it, which compares every answer with the description of the API."""
 
     server: StreamServer
     client: httpx.AsyncClient
@@ -70,7 +71,8 @@ async def serving(folder: Path, **changes: Any) -> AsyncIterator[Service]:
         first: set[asyncio.Future[Any]] = {task, ready}  # a start that fails ends the task
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         port = ready.result()
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        hooks = {"response": [is_as_described]}
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10, event_hooks=hooks) as client:
             try:
                 yield Service(server, client, port)
             finally:

@@ -1,34 +1,50 @@
 """Executions: start one, look at it, cancel it."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api import pagination, problems
+from app.api import errors, pagination, refusals
 from app.api.bodies import read_model
 from app.api.dependencies import BoundsDep, Deletions, Executions, Streams
 from app.api.idempotency import PARAMETER as KEY
 from app.api.idempotency import REPEATED, once, read_key, read_start_key, refuse_resumption
 from app.api.negotiation import JSON, accepts
+from app.api.parameters import EventNumber, ExecutionName, GraphName, TickingGraphName
 from app.api.schemas import answers
-from app.api.schemas.bodies import CANCEL_EXAMPLE, START_EXAMPLE, described
+from app.api.schemas.bodies import described
+from app.api.schemas.examples import CANCELS, MODELS, STARTS, TICKING_STARTS
 from app.api.schemas.start import CancelRequest, StartRequest
+from app.api.schemas.streams import EVENTS
 from app.services.idempotency import Turn
 from app.storage.repositories.executions import Sort
 from app.storage.repositories.idempotency import MadeEvent
 from graphwire.engine.runner import Runner
-from graphwire.errors import InvalidInput, NotFound, Problem, quoted
+from graphwire.errors import (
+    CommandNotAllowed,
+    HistoryDamaged,
+    InvalidCursor,
+    InvalidInput,
+    NotFound,
+    Problem,
+    StorageUnavailable,
+    quoted,
+)
 from graphwire.near_names import NearNames
 from graphwire.types import ExecutionId, GraphId
 
 router = APIRouter(tags=["executions"], dependencies=[Depends(accepts(JSON))])
 
-START_REFUSALS = (400, 404, 406, 409, 413, 415, 422, 429, 503)
+_LOOK = (NotFound, errors.NotAcceptable, HistoryDamaged, StorageUnavailable)
+_START_HEADERS = ("Location", "Idempotent-Replayed")
+START_BODY = "How the execution starts; every field may be left out, and so may the body."
+_TICKING: Mapping[str, Any] = {**MODELS["Accepted"], "graph_id": "ticker"}
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+ -]\d\d:\d\d)", re.ASCII)
 STATUSES = ("queued", "running", "pausing", "paused", "stopping", "completed", "failed", "cancelled")
 
@@ -36,14 +52,21 @@ STATUSES = ("queued", "running", "pausing", "paused", "stopping", "completed", "
 @router.post(
     "/graphs/{graph_id}/execute",
     status_code=202,
-    openapi_extra=described(StartRequest, example=START_EXAMPLE, parameters=[KEY]),
+    summary="Start an execution",
+    openapi_extra=described(StartRequest, description=START_BODY, examples=TICKING_STARTS, parameters=[KEY]),
     responses={
-        **answers.describe(answers.Accepted, 202),
-        **problems.responses(*START_REFUSALS),
+        **answers.describe(answers.Accepted, 202, headers=_START_HEADERS, example=_TICKING),
+        **refusals.responses(*refusals.START),
     },
 )
-async def execute_graph(graph_id: str, request: Request, bounds: BoundsDep, executions: Executions) -> Response:
-    """Start an execution and return at once. It is promised to reach an end; `Location` is where it is found."""
+async def execute_graph(
+    graph_id: TickingGraphName, request: Request, bounds: BoundsDep, executions: Executions
+) -> Response:
+    """Start an execution and return at once. It is promised to reach an end; `Location` is where it is found.
+
+    A request that may be sent twice, because its answer can be lost, has an `Idempotency-Key`: however often it is
+    repeated, one execution is started.
+    """
     key = read_start_key(request)
     body = await read_model(request, StartRequest, max_bytes=bounds.max_body_bytes, max_depth=bounds.max_json_depth)
     async with once(request, key, body) as turn:
@@ -60,23 +83,27 @@ async def execute_graph(graph_id: str, request: Request, bounds: BoundsDep, exec
 
 @router.post(
     "/graphs/{graph_id}/execute/wait",
-    openapi_extra=described(StartRequest, example=START_EXAMPLE, parameters=[KEY]),
+    summary="Start an execution and wait for its result",
+    openapi_extra=described(StartRequest, description=START_BODY, examples=STARTS, parameters=[KEY]),
     responses={
-        **answers.describe(answers.Result),
-        **answers.describe(answers.Accepted, 202),
-        **problems.responses(*START_REFUSALS),
+        **answers.describe(answers.Result, headers=_START_HEADERS),
+        **answers.describe(answers.Accepted, 202, headers=_START_HEADERS),
+        **refusals.responses(*refusals.START),
     },
 )
 async def execute_graph_and_wait(
-    graph_id: str,
+    graph_id: GraphName,
     request: Request,
     bounds: BoundsDep,
     executions: Executions,
     timeout_s: Annotated[
-        float, Query(alias="timeout", ge=1, le=600, description="Seconds to wait for the end.")
+        float, Query(alias="timeout", ge=1, le=600, description="Seconds to wait for the end.", examples=[30])
     ] = 120.0,
 ) -> Response:
-    """Start an execution and wait for its end. After `timeout` the answer is 202, and the execution goes on."""
+    """Start an execution and wait for its end. After `timeout` the answer is 202, and the execution goes on.
+
+    The answer is 200 for every end, for a failure too: `status` says which it was, and `error` why.
+    """
     key = read_start_key(request)
     body = await read_model(request, StartRequest, max_bytes=bounds.max_body_bytes, max_depth=bounds.max_json_depth)
     runner: Runner | None = None
@@ -93,20 +120,41 @@ async def execute_graph_and_wait(
     return answers.answer(result, 200, started_headers(turn))
 
 
-@router.get("/executions", responses={**answers.describe(answers.Executions), **problems.responses(406, 422, 503)})
+@router.get(
+    "/executions",
+    summary="List executions",
+    responses={
+        **answers.describe(answers.Executions, headers=("Link",)),
+        **refusals.responses(InvalidCursor, errors.NotAcceptable, InvalidInput, StorageUnavailable),
+    },
+)
 async def list_executions(
     request: Request,
     executions: Executions,
-    status: Annotated[list[str] | None, Query(description="Any of these; repeated or separated by commas.")] = None,
-    graph: Annotated[list[str] | None, Query(description="Of any of these graphs.")] = None,
-    since: Annotated[str | None, Query(description="Started then or later; RFC 3339, with offset.")] = None,
-    until: Annotated[str | None, Query(description="Started before; likewise.")] = None,
-    q: Annotated[str | None, Query(max_length=200, description="Part of an id, of the reason or of the error.")] = None,
-    sort: Annotated[Sort, Query(description="The order; `-` is falling.")] = "-started_at",
+    status: Annotated[
+        list[str] | None,
+        Query(description="Any of these; repeated or separated by commas.", examples=[["completed", "failed"]]),
+    ] = None,
+    graph: Annotated[list[str] | None, Query(description="Of any of these graphs.", examples=[["hello"]])] = None,
+    since: Annotated[
+        str | None,
+        Query(description="Started then or later; RFC 3339, with offset.", examples=["2026-11-20T19:45:30Z"]),
+    ] = None,
+    until: Annotated[
+        str | None, Query(description="Started before; likewise.", examples=["2036-11-20T19:45:30+01:00"])
+    ] = None,
+    q: Annotated[
+        str | None,
+        Query(max_length=200, description="Part of an id, of the reason or of the error.", examples=["hello"]),
+    ] = None,
+    sort: Annotated[Sort, Query(description="The order; `-` is falling.", examples=["-duration_ms"])] = "-started_at",
     limit: pagination.Limit = 100,
     after: pagination.After = None,
 ) -> Response:
-    """List executions, newest first."""
+    """List executions, newest first unless `sort` says otherwise; those that run are among them.
+
+    A page has at most `limit` items, and may have fewer before the last one. `next` is the `after` of the next page.
+    """
     if q is not None and not q.isprintable():
         detail = "a text to search for has no control characters"
         raise InvalidInput(detail, [Problem("/query/q", "invalid_value", detail)])
@@ -126,18 +174,20 @@ async def list_executions(
 
 @router.get(
     "/executions/{execution_id}",
-    responses={**answers.describe(answers.Execution), **problems.responses(404, 406, 503)},
+    summary="Look at an execution",
+    responses={**answers.describe(answers.Execution), **refusals.responses(*_LOOK)},
 )
-async def get_execution(execution_id: str, executions: Executions) -> Response:
+async def get_execution(execution_id: ExecutionName, executions: Executions) -> Response:
     """Return all about an execution but its events and its state."""
     return answers.answer(answers.execution(await executions.view(ExecutionId(execution_id))))
 
 
 @router.get(
     "/executions/{execution_id}/state",
-    responses={**answers.describe(answers.State), **problems.responses(404, 406, 503)},
+    summary="Look at its state",
+    responses={**answers.describe(answers.State), **refusals.responses(*_LOOK)},
 )
-async def get_state(execution_id: str, executions: Executions) -> Response:
+async def get_state(execution_id: ExecutionName, executions: Executions) -> Response:
     """Return the merged state of an execution, running or ended, and the keys on which its branches differ."""
     return answers.answer(answers.state(await executions.state(ExecutionId(execution_id))))
 
@@ -145,9 +195,18 @@ async def get_state(execution_id: str, executions: Executions) -> Response:
 @router.get(
     "/executions/{execution_id}/events/{seq}",
     tags=["streams"],
-    responses={200: {"description": "The event, whole.", "content": {JSON: {}}}, **problems.responses(404, 406, 503)},
+    summary="Read one event, whole",
+    responses={
+        200: {
+            "description": "The event, whole.",
+            "content": {JSON: {"schema": {"$ref": "#/components/schemas/Event"}, "example": EVENTS[0]}},
+        },
+        **refusals.responses(*_LOOK),
+    },
 )
-async def get_event(execution_id: str, seq: str, executions: Executions, streams: Streams) -> Response:
+async def get_event(
+    execution_id: ExecutionName, seq: EventNumber, executions: Executions, streams: Streams
+) -> Response:
     """Return one event, whole, also where a stream shows `$ref` for a large part of it."""
     if not (seq.isascii() and seq.isdigit() and len(seq) <= 19):
         raise NotFound("an event is named by its number")
@@ -159,11 +218,24 @@ async def get_event(execution_id: str, seq: str, executions: Executions, streams
 @router.post(
     "/executions/{execution_id}/cancel",
     status_code=202,
-    openapi_extra=described(CancelRequest, example=CANCEL_EXAMPLE, parameters=[KEY]),
-    responses={**answers.describe(answers.Applied, 202), **problems.responses(400, 404, 406, 409, 413, 415, 422, 503)},
+    summary="Cancel an execution",
+    openapi_extra=described(
+        CancelRequest, description="Why. The body may be empty.", examples=CANCELS, parameters=[KEY]
+    ),
+    responses={
+        **answers.describe(answers.Applied, 202, headers=("Idempotent-Replayed",)),
+        **refusals.responses(
+            *refusals.BODY, *refusals.KEYED, NotFound, errors.NotAcceptable, CommandNotAllowed, StorageUnavailable
+        ),
+    },
 )
-async def cancel_execution(execution_id: str, request: Request, bounds: BoundsDep, executions: Executions) -> Response:
-    """Ask for cancellation. Safe to repeat; the end arrives as `execution_cancelled`."""
+async def cancel_execution(
+    execution_id: ExecutionName, request: Request, bounds: BoundsDep, executions: Executions
+) -> Response:
+    """Ask for cancellation. Safe to repeat; the end arrives as `execution_cancelled`.
+
+    The answer is 202 as soon as the command is stored. One that has ended cannot be cancelled: 409.
+    """
     key = read_key(request)
     body = await read_model(request, CancelRequest, max_bytes=bounds.max_body_bytes, max_depth=bounds.max_json_depth)
     async with once(request, key, body) as turn:

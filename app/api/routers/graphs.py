@@ -7,25 +7,31 @@ from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
-from pydantic import WithJsonSchema
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api import pagination, problems
+from app.api import errors, pagination, refusals
 from app.api.bodies import located, reading_definition
 from app.api.dependencies import Bounds, BoundsDep, Graphs
 from app.api.documents import DocumentRoute
 from app.api.idempotency import PARAMETER as KEY
 from app.api.idempotency import REPEATED, once, read_key
 from app.api.negotiation import JSON, YAML, accepted, accepts, choose
+from app.api.parameters import GraphName, LaterVersion, OwnGraphName, Version
 from app.api.preconditions import Expected, Known, etag
 from app.api.schemas import answers
 from app.api.schemas import graphs as shapes
-from app.api.schemas.bodies import GRAPH_EXAMPLE, described
+from app.api.schemas.bodies import described
+from app.api.schemas.examples import CHANGED_GRAPHS, GRAPHS, JUDGED_GRAPHS
+from app.api.schemas.examples import DOT as DOT_EXAMPLE
+from app.api.schemas.examples import MERMAID as MERMAID_EXAMPLE
+from app.api.schemas.headers import described as described_headers
+from app.services.errors import GraphExists, GraphReadOnly, PreconditionRequired
 from app.services.graphs import GraphView
+from app.storage.errors import RevisionConflict
 from app.storage.repositories.idempotency import MadeVersion
-from graphwire.errors import NotFound, quoted
+from graphwire.errors import GraphInUse, InvalidCursor, InvalidInput, NotFound, StorageUnavailable, quoted
 from graphwire.graphs.definition import GraphDefinition
 from graphwire.graphs.diagram import to_dot, to_mermaid
 from graphwire.graphs.documents import Document
@@ -36,7 +42,20 @@ drawings = APIRouter(tags=["graphs"])
 
 MERMAID = "text/vnd.mermaid"
 DOT = "text/vnd.graphviz"
-_UNCHANGED: Mapping[int | str, Any] = {304: {"description": "It is the version that `If-None-Match` names."}}
+_UNCHANGED: Mapping[int | str, Any] = {
+    304: {"description": "It is the version that `If-None-Match` names.", "headers": described_headers("ETag")}
+}
+_LOOK = (NotFound, errors.NotAcceptable, StorageUnavailable)
+_LIST = (InvalidCursor, errors.NotAcceptable, InvalidInput, StorageUnavailable)
+_STORED = "The definition, as JSON or YAML: nodes, edges between them, and the state that an execution begins with."
+_STORED_GRAPH = {
+    "id": "discount",
+    "version": 1,
+    "definition": GRAPHS["conditions"]["value"],
+    "warnings": [],
+    "problems": [],
+}
+_CHANGED_GRAPH = {**_STORED_GRAPH, "version": 2, "definition": CHANGED_GRAPHS["changed"]["value"]}
 
 
 def read_definition(request: Request, bounds: Bounds) -> AbstractAsyncContextManager[Document]:
@@ -44,23 +63,29 @@ def read_definition(request: Request, bounds: Bounds) -> AbstractAsyncContextMan
     return reading_definition(request, max_bytes=bounds.max_definition_bytes, max_depth=bounds.max_json_depth)
 
 
-Version = Annotated[
-    str, Path(description="The number of a version."), WithJsonSchema({"type": "integer", "minimum": 1})
-]
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 
-@router.get("/graphs", responses={**answers.describe(answers.Graphs), **problems.responses(400, 406, 422, 503)})
+@router.get(
+    "/graphs",
+    summary="List graphs",
+    responses={**answers.describe(answers.Graphs, headers=("Link",)), **refusals.responses(*_LIST)},
+)
 async def list_graphs(
     request: Request,
     graphs: Graphs,
     q: Annotated[
-        str | None, Query(max_length=200, description="A part of the id, the name or the description, in any case.")
+        str | None,
+        Query(
+            max_length=200,
+            description="A part of the id, the name or the description, in any case.",
+            examples=["hello"],
+        ),
     ] = None,
     limit: pagination.Limit = 100,
     after: pagination.After = None,
 ) -> Response:
-    """List graphs in the order of their ids."""
+    """List graphs in the order of their ids. `next` is the `after` of the next page."""
     items, following = await graphs.list(limit=limit, after=after, q=q)
     page = answers.Graphs([shapes.listed(each) for each in items], following)
     return answers.answer(page, headers=pagination.link_header(request, following))
@@ -69,13 +94,31 @@ async def list_graphs(
 @router.post(
     "/graphs",
     status_code=201,
+    summary="Store a new graph",
     openapi_extra=described(
-        GraphDefinition, example=GRAPH_EXAMPLE, required=True, media_types=(JSON, YAML), parameters=[KEY]
+        GraphDefinition,
+        description=_STORED,
+        examples=GRAPHS,
+        required=True,
+        media_types=(JSON, YAML),
+        parameters=[KEY],
     ),
-    responses={**answers.describe(answers.Graph, 201), **problems.responses(400, 406, 409, 413, 415, 422, 503)},
+    responses={
+        **answers.describe(
+            answers.Graph, 201, headers=("Location of graph", "ETag", "Idempotent-Replayed"), example=_STORED_GRAPH
+        ),
+        **refusals.responses(
+            *refusals.STORED_DEFINITION,
+            *refusals.KEYED,
+            errors.NotAcceptable,
+            GraphExists,
+            GraphReadOnly,
+            StorageUnavailable,
+        ),
+    },
 )
 async def create_graph(request: Request, bounds: BoundsDep, graphs: Graphs) -> Response:
-    """Store a new graph. The body is the definition; code in it is refused."""
+    """Store a new graph, which can be executed at once. The body is the definition; code in it is refused."""
     key = read_key(request)
     async with read_definition(request, bounds) as document, once(request, key, document.value) as turn:
         if not turn.is_repeated:
@@ -89,8 +132,18 @@ async def create_graph(request: Request, bounds: BoundsDep, graphs: Graphs) -> R
 
 @router.post(
     "/graphs/validate",
-    openapi_extra=described(GraphDefinition, example=GRAPH_EXAMPLE, required=True, media_types=(JSON, YAML)),
-    responses={**answers.describe(answers.Validation), **problems.responses(400, 406, 413, 415, 422)},
+    summary="Check a definition",
+    openapi_extra=described(
+        None,
+        description=f"What is to be checked. {_STORED} See `GraphDefinition`.",
+        examples=JUDGED_GRAPHS,
+        required=True,
+        media_types=(JSON, YAML),
+    ),
+    responses={
+        **answers.describe(answers.Validation),
+        **refusals.responses(*refusals.DEFINITION, errors.NotAcceptable),
+    },
 )
 async def validate_graph(request: Request, bounds: BoundsDep, graphs: Graphs) -> Response:
     """Say what is wrong or odd about a definition, and store nothing.
@@ -106,40 +159,62 @@ async def validate_graph(request: Request, bounds: BoundsDep, graphs: Graphs) ->
 
 @router.get(
     "/graphs/{graph_id}",
-    responses={**answers.describe(answers.Graph), **_UNCHANGED, **problems.responses(404, 406, 503)},
+    summary="Read a graph",
+    responses={**answers.describe(answers.Graph, headers=("ETag",)), **_UNCHANGED, **refusals.responses(*_LOOK)},
 )
-async def get_graph(graph_id: str, graphs: Graphs, known: Known) -> Response:
+async def get_graph(graph_id: GraphName, graphs: Graphs, known: Known) -> Response:
     """Return the newest version of a graph. Its `ETag` is what `If-Match` of a change takes."""
     return _shown(await graphs.get(GraphId(graph_id)), known)
 
 
 @router.put(
     "/graphs/{graph_id}",
-    openapi_extra=described(GraphDefinition, example=GRAPH_EXAMPLE, required=True, media_types=(JSON, YAML)),
+    summary="Change a graph, or store it under an id",
+    openapi_extra=described(
+        GraphDefinition, description=_STORED, examples=CHANGED_GRAPHS, required=True, media_types=(JSON, YAML)
+    ),
     responses={
-        **answers.describe(answers.Graph),
-        **answers.describe(answers.Graph, 201),
-        **problems.responses(400, 406, 409, 412, 413, 415, 422, 428, 503),
+        **answers.describe(answers.Graph, headers=("ETag",), example=_CHANGED_GRAPH),
+        **answers.describe(answers.Graph, 201, headers=("ETag",), example={**_CHANGED_GRAPH, "version": 1}),
+        **refusals.responses(
+            *refusals.STORED_DEFINITION,
+            errors.NotAcceptable,
+            GraphReadOnly,
+            RevisionConflict,
+            PreconditionRequired,
+            StorageUnavailable,
+        ),
     },
 )
 async def replace_graph(
-    graph_id: str, request: Request, bounds: BoundsDep, graphs: Graphs, expected: Expected
+    graph_id: OwnGraphName, request: Request, bounds: BoundsDep, graphs: Graphs, expected: Expected
 ) -> Response:
     """Store a definition as the newest version. Running executions keep theirs.
 
-    A graph that exists is changed with `If-Match` only: 412 where it was changed meanwhile.
+    A graph that exists is changed with `If-Match` only: 412 where it was changed meanwhile. One that does not exist is
+    made, without `If-Match`.
     """
     async with read_definition(request, bounds) as document:
         view, is_new = await graphs.replace(GraphId(graph_id), document.value, expected=expected)
     return _answer(view, 201 if is_new else 200)
 
 
-@router.delete("/graphs/{graph_id}", status_code=204, responses=problems.responses(400, 404, 406, 409, 412, 422, 503))
+@router.delete(
+    "/graphs/{graph_id}",
+    status_code=204,
+    summary="Delete a graph",
+    response_description="The graph is gone.",
+    responses=refusals.responses(
+        NotFound, errors.NotAcceptable, GraphReadOnly, GraphInUse, RevisionConflict, InvalidInput, StorageUnavailable
+    ),
+)
 async def delete_graph(
-    graph_id: str,
+    graph_id: OwnGraphName,
     graphs: Graphs,
     expected: Expected,
-    force: Annotated[bool, Query(description="Cancel its executions first, and wait until they have ended.")] = False,
+    force: Annotated[
+        bool, Query(description="Cancel its executions first, and wait until they have ended.", examples=[True])
+    ] = False,
 ) -> Response:
     """Delete a graph with its versions. Its executions stay, and their streams end as they do."""
     await graphs.delete(GraphId(graph_id), expected=expected, is_forced=force)
@@ -148,10 +223,11 @@ async def delete_graph(
 
 @router.get(
     "/graphs/{graph_id}/versions",
-    responses={**answers.describe(answers.Versions), **problems.responses(400, 404, 406, 422, 503)},
+    summary="List the versions of a graph",
+    responses={**answers.describe(answers.Versions, headers=("Link",)), **refusals.responses(*_LIST, NotFound)},
 )
 async def list_versions(
-    graph_id: str, request: Request, graphs: Graphs, limit: pagination.Limit = 100, after: pagination.After = None
+    graph_id: GraphName, request: Request, graphs: Graphs, limit: pagination.Limit = 100, after: pagination.After = None
 ) -> Response:
     """List the versions of a graph, newest first."""
     page = await graphs.versions(GraphId(graph_id), limit=limit, after=after)
@@ -161,25 +237,31 @@ async def list_versions(
 
 @router.get(
     "/graphs/{graph_id}/versions/{version}",
-    responses={**answers.describe(answers.Graph), **_UNCHANGED, **problems.responses(404, 406, 503)},
+    summary="Read a version",
+    responses={**answers.describe(answers.Graph, headers=("ETag",)), **_UNCHANGED, **refusals.responses(*_LOOK)},
 )
-async def get_version(graph_id: str, version: Version, graphs: Graphs, known: Known) -> Response:
+async def get_version(graph_id: GraphName, version: Version, graphs: Graphs, known: Known) -> Response:
     """Return a version of a graph. A version never changes."""
     return _shown(await graphs.version(GraphId(graph_id), _number(version)), known)
 
 
 @router.get(
     "/graphs/{graph_id}/versions/{before}/diff/{after}",
-    responses={**answers.describe(answers.Difference), **problems.responses(404, 406, 503)},
+    summary="Compare two versions",
+    responses={**answers.describe(answers.Difference), **refusals.responses(*_LOOK)},
 )
-async def compare_versions(graph_id: str, before: Version, after: Version, graphs: Graphs) -> Response:
+async def compare_versions(graph_id: OwnGraphName, before: Version, after: LaterVersion, graphs: Graphs) -> Response:
     """Return what one version has that another has not, by the ids of nodes and edges."""
     numbers = _number(before), _number(after)
     found = await graphs.compare(GraphId(graph_id), *numbers)
     return answers.answer(shapes.compared(GraphId(graph_id), numbers, found))
 
 
-@router.get("/node-types", responses={**answers.describe(answers.NodeTypes), **problems.responses(406)})
+@router.get(
+    "/node-types",
+    summary="List node types",
+    responses={**answers.describe(answers.NodeTypes), **refusals.responses(errors.NotAcceptable)},
+)
 async def list_node_types(graphs: Graphs) -> Response:
     """List the node types that a definition may name, each with the JSON Schema of its config."""
     return answers.answer(answers.NodeTypes(list(graphs.node_types())))
@@ -187,22 +269,34 @@ async def list_node_types(graphs: Graphs) -> Response:
 
 @drawings.get(
     "/graphs/{graph_id}/diagram",
+    summary="Draw a graph",
+    response_class=Response,
     responses={
-        200: {"description": "The diagram as text.", "content": {MERMAID: {}, DOT: {}}},
-        **problems.responses(404, 406, 422, 503),
+        200: {
+            "description": "The diagram as text.",
+            "content": {
+                MERMAID: {"schema": {"type": "string"}, "example": MERMAID_EXAMPLE},
+                DOT: {"schema": {"type": "string"}, "example": DOT_EXAMPLE},
+            },
+        },
+        **refusals.responses(*_LOOK, InvalidInput),
     },
 )
 async def draw_graph(
-    graph_id: str,
+    graph_id: GraphName,
     request: Request,
     graphs: Graphs,
-    format: Annotated[Literal["mermaid", "dot"], Query(description="The language of the diagram.")] = "mermaid",
+    format: Annotated[
+        Literal["mermaid", "dot"] | None,
+        Query(description="The language of the diagram; else `Accept` says it, else it is Mermaid.", examples=["dot"]),
+    ] = None,
 ) -> Response:
     """Return a diagram of the newest version as text."""
-    media_type = MERMAID if format == "mermaid" else DOT
-    choose(accepted(request), (media_type, "text/plain"))
+    offered = (MERMAID, DOT) if format is None else (MERMAID,) if format == "mermaid" else (DOT,)
+    chosen = choose(accepted(request), (*offered, "text/plain"))
+    media_type = chosen if chosen in offered else offered[0]
     definition = await graphs.definition(GraphId(graph_id))
-    text = await asyncio.to_thread(to_mermaid if format == "mermaid" else to_dot, definition)
+    text = await asyncio.to_thread(to_mermaid if media_type == MERMAID else to_dot, definition)
     return Response(text, headers={"Content-Type": f"{media_type}; charset=utf-8"})
 
 

@@ -6,16 +6,26 @@ from starlette.responses import Response
 from app.api.dependencies import Executions
 from app.api.schemas import answers
 
-router = APIRouter(prefix="/health", tags=["health"])
+router = APIRouter(prefix="/health", tags=["service"])
+
+_LIVE = {"status": "live", "reason": None}
+_UNAVAILABLE = {"status": "unavailable", "reason": "shutting_down"}
 
 
-@router.get("/live", responses=answers.describe(answers.Health))
+@router.get("/live", summary="Is it there?", responses=answers.describe(answers.Health, example=_LIVE))
 async def is_live() -> Response:
     """Answer 200 as long as the process answers at all."""
     return answers.answer(answers.Health("live"))
 
 
-@router.get("/ready", responses={**answers.describe(answers.Health), **answers.describe(answers.Health, 503)})
+@router.get(
+    "/ready",
+    summary="Does it serve?",
+    responses={
+        **answers.describe(answers.Health),
+        **answers.describe(answers.Health, 503, headers=("Retry-After",), example=_UNAVAILABLE),
+    },
+)
 async def is_ready(executions: Executions) -> Response:
     """Answer 200 while new executions are taken, else 503 with the reason."""
     reason = executions.unavailable

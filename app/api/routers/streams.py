@@ -1,21 +1,24 @@
 """Events of an execution: as a stream, as a page, or from its start on."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api import problems
+from app.api import errors, refusals
 from app.api.bodies import read_model
 from app.api.dependencies import Bounds
 from app.api.direct import DirectRoute
 from app.api.idempotency import PARAMETER as KEY
 from app.api.idempotency import once, read_start_key, refuse_resumption
 from app.api.negotiation import JSON, NDJSON, SSE, accepted, choose
-from app.api.routers.executions import START_REFUSALS, started_headers
-from app.api.schemas.bodies import START_EXAMPLE, described
+from app.api.parameters import ExecutionName, TickingGraphName
+from app.api.routers.executions import START_BODY, started_headers
+from app.api.schemas import streams as shapes
+from app.api.schemas.bodies import described
+from app.api.schemas.examples import TICKING_STARTS
 from app.api.schemas.start import StartRequest
 from app.services.executions import ExecutionService, Followed
 from app.services.readers import EventReader
@@ -27,7 +30,7 @@ from app.transports.ndjson import NdjsonForm, NdjsonResponse
 from app.transports.poll import encode_page
 from app.transports.sse import SseForm, SseResponse
 from graphwire.clock import Clock
-from graphwire.errors import ShuttingDown
+from graphwire.errors import HistoryDamaged, InvalidCursor, InvalidInput, NotFound, ShuttingDown, StorageUnavailable
 from graphwire.events.filters import Filter, parse_filter
 from graphwire.types import ExecutionId, GraphId
 
@@ -36,40 +39,59 @@ router = APIRouter(tags=["streams"], route_class=DirectRoute)
 MAX_PAGE = 1_000
 MAX_WAIT_S = 30.0
 
-Types = Annotated[list[str] | None, Query(description="Only events of these types; repeated or separated by commas.")]
-Nodes = Annotated[list[str] | None, Query(description="Only events of these nodes, and those of no node.")]
-Heartbeat = Annotated[float | None, Query(ge=1, le=60, description="Seconds of silence before a heartbeat.")]
-HeartbeatEvent = Annotated[bool, Query(description="Send the heartbeat as a notice, which scripts can see.")]
-
-_STREAMED: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The events, live, until the end.",
-        "content": {SSE: {"schema": {"type": "string"}}, NDJSON: {"schema": {"type": "string"}}},
-        "headers": {"Location": {"description": "Where the execution is found.", "schema": {"type": "string"}}},
-    }
-}
-_NOTHING_FOLLOWS: dict[int | str, dict[str, Any]] = {
-    204: {"description": "The cursor is the last event's, and nothing follows."}
+Types = Annotated[
+    list[str] | None,
+    Query(
+        description="Only events of these types, and those that end a stream; repeated or separated by commas.",
+        examples=[["node_completed", "node_failed"]],
+    ),
+]
+Nodes = Annotated[
+    list[str] | None, Query(description="Only events of these nodes, and those of no node.", examples=[["tick"]])
+]
+Heartbeat = Annotated[
+    float | None, Query(ge=1, le=60, description="Seconds of silence before a heartbeat.", examples=[5])
+]
+HeartbeatEvent = Annotated[
+    bool, Query(description="Send the heartbeat as a notice, which scripts can see.", examples=[True])
+]
+LAST_EVENT_ID: Final[Mapping[str, Any]] = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "description": "The number of the last event that the reader has: it goes on behind it. Wins over `after`. A start "
+    "takes it only together with the `Idempotency-Key` of an earlier one.",
+    "schema": {"type": "string", "pattern": "^[0-9]{1,19}$", "examples": ["2"]},
 }
 
 
 @router.post(
     "/graphs/{graph_id}/execute/stream",
-    openapi_extra=described(StartRequest, example=START_EXAMPLE, parameters=[KEY]),
-    responses={**_STREAMED, **_NOTHING_FOLLOWS, **problems.responses(*START_REFUSALS)},
+    summary="Start an execution and follow it live",
+    description=f"""Start an execution and stream its events from the first one on.
+
+`Location` comes before the first byte: it is where the execution is found, and where a lost stream is resumed.
+Sending the request again would start a second execution, unless it has the `Idempotency-Key` of the first.
+
+{shapes.FORMS}
+
+{shapes.RESUMING}
+""",
+    openapi_extra=described(
+        StartRequest, description=START_BODY, examples=TICKING_STARTS, parameters=[KEY, LAST_EVENT_ID]
+    ),
+    response_class=Response,
+    responses={**shapes.started(), **refusals.responses(*refusals.START, InvalidCursor)},
 )
 async def execute_graph_and_stream(
-    graph_id: str,
+    graph_id: TickingGraphName,
     request: Request,
     types: Types = None,
     nodes: Nodes = None,
     heartbeat: Heartbeat = None,
     heartbeat_event: HeartbeatEvent = False,
 ) -> Response:
-    """Start an execution and stream its events from the first one on.
-
-    `Location` comes before the first byte: a client that loses the stream resumes at `Location` + `/events`.
-    """
+    """Start an execution and stream its events from the first one on."""
     key = read_start_key(request)
     media_type = choose(accepted(request), (SSE, NDJSON))
     state = request.state
@@ -110,27 +132,49 @@ async def execute_graph_and_stream(
 
 @router.get(
     "/executions/{execution_id}/events",
+    summary="Follow an execution, or read its events",
+    description=f"""Read an execution's events from any place on, live, until its end.
+
+`Last-Event-ID` names the last event that the reader has, else `after` does, else it is the start. Resuming is the same
+request as starting, and works the same for an execution that ended long ago.
+
+{shapes.FORMS}
+- `application/json`: a page of at most `limit` events; with `wait` it waits for the first one. Go on with `after` = \
+`next`, until `ended`.
+
+{shapes.RESUMING}
+""",
+    openapi_extra={"parameters": [LAST_EVENT_ID]},
+    response_class=Response,
     responses={
-        **_STREAMED,
-        **_NOTHING_FOLLOWS,
-        **problems.responses(400, 404, 406, 422, 503),
+        **shapes.followed(),
+        **refusals.responses(
+            InvalidCursor,
+            NotFound,
+            errors.NotAcceptable,
+            InvalidInput,
+            HistoryDamaged,
+            ShuttingDown,
+            StorageUnavailable,
+        ),
     },
 )
 async def get_events(
-    execution_id: str,
+    execution_id: ExecutionName,
     request: Request,
-    after: Annotated[str | None, Query(description="Number of the last event that the reader has.")] = None,
+    after: Annotated[
+        str | None, Query(description="Number of the last event that the reader has.", examples=["2"])
+    ] = None,
     types: Types = None,
     nodes: Nodes = None,
     heartbeat: Heartbeat = None,
     heartbeat_event: HeartbeatEvent = False,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="For JSON: events of a page.")] = MAX_PAGE,
-    wait: Annotated[float, Query(ge=0, le=MAX_WAIT_S, description="For JSON: seconds to wait for an event.")] = 0.0,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="For JSON: events of a page.", examples=[2])] = MAX_PAGE,
+    wait: Annotated[
+        float, Query(ge=0, le=MAX_WAIT_S, description="For JSON: seconds to wait for an event.", examples=[1])
+    ] = 0.0,
 ) -> Response:
-    """Read an execution's events from any place on, live, until its end.
-
-    `Last-Event-ID` names the place, else `after`, else it is the start. Resuming is the same request as starting.
-    """
+    """Read an execution's events from any place on, live, until its end."""
     media_type = choose(accepted(request), (SSE, NDJSON, JSON))
     state = request.state
     executions: ExecutionService = state.executions

@@ -1,5 +1,6 @@
 """Bodies of answers. They are encoded as they are, so stored JSON goes out without being decoded."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -8,6 +9,8 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 from starlette.responses import Response
 
+from app.api.schemas.examples import MODELS
+from app.api.schemas.headers import described as headers_described
 from app.services.views import ExecutionView, StateView
 from graphwire.engine.progress import Progress
 from graphwire.errors import Problem
@@ -76,7 +79,7 @@ class Result(Execution):
 
 
 class Executions(Struct):
-    """A page of executions; ``next`` is null on the last one."""
+    """A page of executions; `next` is null on the last one."""
 
     items: list[Summary]
     next: str | None
@@ -92,7 +95,7 @@ class Conflict(Struct):
 
 
 class State(Struct):
-    """The merged state as of event ``seq``."""
+    """The merged state as of event `seq`."""
 
     seq: int
     state: Raw
@@ -100,7 +103,7 @@ class State(Struct):
 
 
 class Applied(Struct):
-    """The number of the command's ``command_accepted`` event."""
+    """The number of the command's `command_accepted` event."""
 
     applied_seq: int
 
@@ -122,7 +125,7 @@ class Finding(Struct):
 class Graph(Struct):
     """A version of a graph.
 
-    ``problems`` is empty unless it is no longer valid, or the file of its folder that should have replaced it is not.
+    `problems` is empty unless it is no longer valid, or the file of its folder that should have replaced it is not.
     """
 
     id: str
@@ -152,7 +155,7 @@ class GraphSummary(Struct):
 
 
 class Graphs(Struct):
-    """A page of graphs; ``next`` is null on the last one."""
+    """A page of graphs; `next` is null on the last one."""
 
     items: list[GraphSummary]
     next: str | None
@@ -169,7 +172,7 @@ class VersionSummary(Struct):
 
 
 class Versions(Struct):
-    """A page of a graph's versions, newest first; ``next`` is null on the last one."""
+    """A page of a graph's versions, newest first; `next` is null on the last one."""
 
     items: list[VersionSummary]
     next: str | None
@@ -231,7 +234,7 @@ class NodeTypes(Struct):
 
 
 class Health(Struct):
-    """Whether the service is there, or serves; ``reason`` says why it does not."""
+    """Whether the service is there, or serves; `reason` says why it does not."""
 
     status: str
     reason: str | None = None
@@ -248,10 +251,16 @@ def answer(body: Struct, status: int = 200, headers: Mapping[str, str] | None = 
     return Response(msgspec.json.encode(body), status, headers=headers, media_type=JSON)
 
 
-def describe(model: type[Struct], status: int = 200) -> dict[int | str, dict[str, Any]]:
-    """Describe an answer for OpenAPI."""
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {status: {"description": (model.__doc__ or "").strip(), "content": {JSON: {"schema": schema}}}}
+def describe(
+    model: type[Struct], status: int = 200, *, headers: Sequence[str] = (), example: Any = None
+) -> dict[int | str, dict[str, Any]]:
+    """Describe an answer for OpenAPI, with its headers and an example: the model's, unless another is given."""
+    content = {
+        "schema": {"$ref": f"#/components/schemas/{model.__name__}"},
+        "example": MODELS[model.__name__] if example is None else example,
+    }
+    answer = {"description": inspect.getdoc(model), "content": {JSON: content}}
+    return {status: {**answer, "headers": headers_described(*headers)} if headers else answer}
 
 
 def schemas() -> dict[str, Any]:

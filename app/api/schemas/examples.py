@@ -1,0 +1,196 @@
+"""Examples of requests and answers: as a service with the example graphs takes and gives them."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+EXECUTION_ID: Final = "01a1ff63-ccdc-754a-9525-3c87d1892412"
+_ADDRESS: Final = f"/executions/{EXECUTION_ID}"
+_LINKS: Final = {"self": _ADDRESS, "events": f"{_ADDRESS}/events"}
+
+GREETING: Final = {"state": {"name": "Ada"}, "metadata": {"by": "docs"}}
+TICKS: Final = {"state": {"count": 8, "interval_ms": 250}}
+STARTS: Final[Mapping[str, Any]] = {
+    "state": {"summary": "With values of the state", "value": GREETING},
+    "empty": {"summary": "As the graph has it", "value": {}},
+    "repeatable": {
+        "summary": "The same course each time, with every detail",
+        "value": {"seed": 7, "ordering": "deterministic", "detail": "full", "durability": "sync"},
+    },
+    "limited": {
+        "summary": "The newest version from its second node on, within limits",
+        "value": {"version": 1, "entry": ["greeting"], "limits": {"max_steps": 10, "timeout_s": 5.0}},
+    },
+}
+TICKING_STARTS: Final[Mapping[str, Any]] = {
+    "slow": {"summary": "An event each quarter of a second, for two seconds", "value": TICKS},
+    "fast": {"summary": "A thousand at once", "value": {"state": {"count": 1_000, "interval_ms": 0}}},
+    "watched": {"summary": "Only while somebody reads", "value": {**TICKS, "on_disconnect": "cancel"}},
+}
+CANCELS: Final[Mapping[str, Any]] = {
+    "reason": {"summary": "With a reason", "value": {"reason": "no longer needed"}},
+    "empty": {"summary": "Without one", "value": {}},
+}
+GRAPH: Final[Mapping[str, Any]] = {
+    "id": "discount",
+    "nodes": [
+        {"id": "price", "type": "transform", "config": {"set": {"total": "sum(state.prices)"}}},
+        {"id": "reduce", "type": "transform", "config": {"set": {"total": "state.total * 0.9"}}},
+        {"id": "offer", "type": "template", "config": {"text": "Yours for {{ state.total }}"}},
+    ],
+    "edges": [
+        {"source": "price", "target": "reduce", "when": "state.total > 100"},
+        {"source": "price", "target": "offer", "else": True},
+        {"source": "reduce", "target": "offer"},
+    ],
+    "state": {"initial": {"prices": [90, 30]}},
+}
+_GRAPH_2: Final = {
+    **GRAPH,
+    "name": "Discount",
+    "edges": [{**GRAPH["edges"][0], "when": "state.total > 50"}, *GRAPH["edges"][1:]],
+}
+_BROKEN: Final = {
+    "id": "broken",
+    "nodes": [{"id": "a", "type": "transfrom"}],
+    "edges": [{"source": "a", "target": "b"}],
+}
+GRAPHS: Final[Mapping[str, Any]] = {"conditions": {"summary": "A price with a discount", "value": GRAPH}}
+CHANGED_GRAPHS: Final[Mapping[str, Any]] = {"changed": {"summary": "The discount begins earlier", "value": _GRAPH_2}}
+JUDGED_GRAPHS: Final[Mapping[str, Any]] = {
+    **GRAPHS,
+    "broken": {"summary": "One with two faults", "value": _BROKEN},
+}
+
+_TIMES: Final = {
+    "started_at": "2026-11-21T18:34:53.023008Z",
+    "ended_at": "2026-11-21T18:34:53.025760Z",
+    "duration_ms": 0.477,
+}
+_STARTED: Final = {"id": EXECUTION_ID, "graph_id": "hello", "graph_version": 1}
+_SUMMARY: Final = {
+    **_STARTED,
+    "status": "completed",
+    "outcome": "success",
+    **_TIMES,
+    "steps": 3,
+    "last_seq": 9,
+    "links": _LINKS,
+}
+_DETAILS: Final[Mapping[str, Any]] = {
+    "error": None,
+    "errors": [],
+    "reason": None,
+    "progress": {"percent": 100.0, "completed": 3, "total": 3, "running": [], "eta_s": None},
+    "interrupts": [],
+}
+_STATE: Final = {"greeting": "Hello, Ada!", "length": 11, "name": "Ada"}
+_DEFINITION: Final = {
+    "id": "hello",
+    "name": "Hello",
+    "nodes": [
+        {"id": "tidy", "type": "transform", "config": {"set": {"name": "state.name.strip()"}}},
+        {"id": "greeting", "type": "template", "config": {"text": "Hello, {{ state.name }}!"}},
+        {"id": "measure", "type": "transform", "config": {"set": {"length": "len(state.greeting)"}}},
+    ],
+    "edges": [{"source": "tidy", "target": "greeting"}, {"source": "greeting", "target": "measure"}],
+    "state": {"initial": {"name": "world"}},
+}
+_TIME: Final = "2026-11-21T18:34:50.490268Z"
+
+MODELS: Final[Mapping[str, Any]] = {
+    "Accepted": {**_STARTED, "status": "running", "links": _LINKS},
+    "Applied": {"applied_seq": 12},
+    "Difference": {
+        "id": "discount",
+        "from": 1,
+        "to": 2,
+        "nodes": {"added": [], "removed": [], "changed": [], "reordered": False},
+        "edges": {
+            "added": [],
+            "removed": [],
+            "changed": [
+                {
+                    "id": "price>reduce",
+                    "changes": [{"pointer": "/when", "before": "state.total > 100", "after": "state.total > 50"}],
+                }
+            ],
+            "reordered": False,
+        },
+        "settings": [{"pointer": "/name", "after": "Discount"}],
+    },
+    "Execution": {**_SUMMARY, **_DETAILS},
+    "Executions": {"items": [_SUMMARY], "next": None},
+    "Graph": {"id": "hello", "version": 1, "definition": _DEFINITION, "warnings": [], "problems": []},
+    "Graphs": {
+        "items": [
+            {
+                "id": "hello",
+                "version": 1,
+                "name": "Hello",
+                "description": "Three nodes in a row: the smallest graph with something to see.",
+                "source": "folder",
+                "read_only": True,
+                "valid": True,
+                "created_at": _TIME,
+                "updated_at": _TIME,
+            }
+        ],
+        "next": None,
+    },
+    "Health": {"status": "ready", "reason": None},
+    "NodeTypes": {
+        "items": [
+            {
+                "name": "template",
+                "title": "Template",
+                "description": "Puts values of the state into a text, which is the node's result.",
+                "takes_input": False,
+                "uses_code": False,
+                "has_effects": False,
+                "config": {
+                    "type": "object",
+                    "title": "TemplateConfig",
+                    "description": "The text.",
+                    "properties": {"text": {"type": "string", "title": "Text", "maxLength": 65_536}},
+                    "required": ["text"],
+                    "additionalProperties": False,
+                },
+            }
+        ]
+    },
+    "Result": {**_SUMMARY, **_DETAILS, "state": _STATE},
+    "State": {"seq": 9, "state": _STATE, "conflicts": []},
+    "Validation": {"valid": True, "problems": [], "warnings": [], "definition": GRAPH},
+    "Versions": {
+        "items": [
+            {
+                "version": 1,
+                "name": "Hello",
+                "description": "Three nodes in a row: the smallest graph with something to see.",
+                "digest": "4aeec8a9129219e94780073e99866eaff005151b43dd3c720b6f3e1a9f718bfd",
+                "created_at": _TIME,
+            }
+        ],
+        "next": None,
+    },
+}
+"""An answer for each model of ``answers``, by its name."""
+
+MERMAID: Final = """\
+flowchart TD
+  n0(["tidy"])
+  n1["greeting"]
+  n2["measure"]
+  n0 --> n1
+  n1 --> n2
+"""
+DOT: Final = """\
+digraph "hello" {
+  node [shape=box];
+  n0 [label="tidy", style="rounded"];
+  n1 [label="greeting"];
+  n2 [label="measure"];
+  n0 -> n1 [style="solid"];
+  n1 -> n2 [style="solid"];
+}
+"""
