@@ -14,8 +14,9 @@ async function newestExecution(headers, query) {
 async function withExecution(request) {
   if (!request.url.includes(EXECUTION_OF_EXAMPLES)) return request;
   const headers = request.headers ?? {};
-  const running = await newestExecution(headers, "&status=running");
-  const found = running ?? (await newestExecution(headers, ""));
+  // What steers an execution wants one that runs, and what deletes it one that has ended.
+  const wanted = request.method === "DELETE" ? "completed,failed,cancelled" : "running";
+  const found = (await newestExecution(headers, "&status=" + wanted)) ?? (await newestExecution(headers, ""));
   if (found !== undefined) request.url = request.url.replace(EXECUTION_OF_EXAMPLES, found);
   return request;
 }

@@ -245,8 +245,14 @@ async def cancel_execution(
     return answers.answer(answers.Applied(turn.event.seq), 202, REPEATED if turn.is_repeated else None)
 
 
-@router.delete("/executions/{execution_id}", status_code=204, responses=problems.responses(404, 406, 409, 503))
-async def delete_execution(execution_id: str, deletions: Deletions) -> Response:
+@router.delete(
+    "/executions/{execution_id}",
+    status_code=204,
+    summary="Delete an execution",
+    response_description="The execution is gone.",
+    responses=refusals.responses(NotFound, errors.NotAcceptable, CommandNotAllowed, StorageUnavailable),
+)
+async def delete_execution(execution_id: ExecutionName, deletions: Deletions) -> Response:
     """Delete an execution that has ended, with its events. From then on every route answers 404 for it.
 
     Its streams end with `stream_closed` and the code `deleted`. Repeating it is safe, and answered 404.
