@@ -4,11 +4,9 @@ import gc
 import logging
 import shlex
 import sys
-import warnings
 from collections.abc import Callable
 
 import uvicorn
-from uvicorn.config import UvicornDeprecationWarning
 
 from app.main import create_app
 from app.observability.logs import logging_to
@@ -49,7 +47,7 @@ def make_server(settings: Settings, *, ready: Callable[[str, int], None]) -> Str
         host=settings.host,
         port=settings.port,
         http=protocol(settings.write_timeout_s),
-        ws="websockets",
+        ws="none",
         loop="uvloop" if sys.platform != "win32" else "auto",
         log_config=None,
         log_level="warning",
@@ -58,11 +56,6 @@ def make_server(settings: Settings, *, ready: Callable[[str, int], None]) -> Str
         server_header=False,
         timeout_graceful_shutdown=settings.drain_s * _RESPONSES_SHARE,  # type: ignore[arg-type]  # any number will do
     )
-    with warnings.catch_warnings():
-        # Its successor does not yet pass all of the WebSocket conformance suite.
-        warnings.simplefilter("ignore", UvicornDeprecationWarning)
-        warnings.simplefilter("ignore", DeprecationWarning)
-        config.load()
     return StreamServer(config, drain=lambda: application.state.drain(), ready=ready)
 
 

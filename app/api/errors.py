@@ -70,7 +70,7 @@ class HeadersTooLarge(GraphwireError):
 class Unauthorized(GraphwireError):
     """The service asks for a key, and the request has none or a wrong one.
 
-    Send it as ``Authorization: Bearer <key>``; a WebSocket takes it as subprotocol ``bearer.<key>`` too.
+    Send it as ``Authorization: Bearer <key>``.
     """
 
     code, title = "unauthorized", "Unauthorized"

@@ -136,7 +136,10 @@ class BoundedHeads(HttpToolsProtocol):
         self._end()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Answer as if no upgrade had been asked for. The parser has dropped what came after, so it is the last."""
+        """Answer as if no upgrade had been asked for (RFC 9110 §7.8), in its turn.
+
+        The parser has dropped what came after, so it is the last of its connection.
+        """
         self._is_deaf = True
         self.cycle.keep_alive = False
 

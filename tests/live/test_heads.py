@@ -199,15 +199,6 @@ async def test_a_body_that_breaks_off_into_junk_is_refused_once(service: Service
         assert await raw.reader.read() == b""
 
 
-async def test_an_upgrade_that_is_not_offered_is_answered_as_none_and_ends_the_connection(service: Service) -> None:
-    async with asyncio.timeout(10), connection(service.port) as raw:
-        await raw.send(GET + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + GET + b"\r\n")
-        status, headers, _ = await raw.answer()
-
-        assert (status, headers["connection"]) == (200, "close")
-        assert await raw.reader.read() == b""
-
-
 def test_what_no_application_sees_is_refused_with_codes_that_are_explained() -> None:
     kinds = problems.kinds()
 

@@ -18,10 +18,6 @@ from tests.live.serving import Service, connection, request, serving
 
 KEY = "first-key"
 RIGHT = {"Authorization": f"Bearer {KEY}"}
-UPGRADE = {
-    "Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13",
-    "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ==",
-}  # fmt: skip
 
 
 @pytest_asyncio.fixture
@@ -112,18 +108,13 @@ async def test_a_key_in_the_address_is_refused_and_not_logged(
     assert not [record for record in caplog.records if KEY in record.getMessage() and "httpx" not in record.name]
 
 
-@pytest.mark.filterwarnings("ignore:remove second argument of ws_handler:DeprecationWarning")
 @pytest.mark.bad_input(121)
 async def test_a_key_in_two_headers_is_refused(locked: Service, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     twice = [("Authorization", f"Bearer {KEY}"), ("Authorization", f"Bearer {KEY}")]
     answer = await locked.client.get("/graphs", headers=twice)
-    async with asyncio.timeout(10), connection(locked.port) as raw:
-        both = {**UPGRADE, **RIGHT, "Sec_WebSocket_Protocol": f"bearer.{KEY}"}
-        await raw.send(request("GET", "/ws", None, **both))
-        status, _ = await raw.head()
 
-    assert (answer.status_code, status) == (400, 400)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
     assert KEY not in answer.text
     assert not [record for record in caplog.records if KEY in record.getMessage()]
 
@@ -178,32 +169,6 @@ async def test_requests_without_a_key_are_no_guesses(locked: Service) -> None:
 
     assert statuses == {401}
     assert (await locked.client.get("/graphs", headers=RIGHT)).status_code == 200
-
-
-@pytest.mark.filterwarnings("ignore:remove second argument of ws_handler:DeprecationWarning")
-async def test_an_upgrade_needs_the_key_too(locked: Service) -> None:
-    found = []
-    protocols = ("bearer.wrong", f"graphwire.v1, bearer.{KEY}")
-    for headers in ({}, *({"Sec_WebSocket_Protocol": each} for each in protocols), RIGHT):
-        async with asyncio.timeout(10), connection(locked.port) as raw:
-            await raw.send(request("GET", "/ws", None, **{**UPGRADE, **headers}))
-            found.append((await raw.head())[0])
-
-    assert found == [401, 401, 403, 403]  # there is nothing to connect to
-
-
-@pytest.mark.filterwarnings("ignore:remove second argument of ws_handler:DeprecationWarning")
-async def test_an_upgrade_from_a_foreign_page_or_for_another_host_is_refused(service: Service) -> None:
-    own = f"http://127.0.0.1:{service.port}"
-    found = []
-    for host, origin in (("evil.example", own), (own[7:], "https://evil.example"), (own[7:], "null"), (own[7:], own)):
-        async with asyncio.timeout(10), connection(service.port) as raw:
-            head = request("GET", "/ws", None, **UPGRADE, Origin=origin)
-            await raw.send(head.replace(b"Host: 127.0.0.1", f"Host: {host}".encode()))
-            status, _, body = await raw.answer()
-            found.append((status, b"origin_not_allowed" in body))
-
-    assert found == [(421, False), (403, True), (403, True), (403, False)]
 
 
 def serve(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
