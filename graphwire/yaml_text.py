@@ -31,7 +31,7 @@ MAX_ALIASED: Final = 1_000
 _BOM: Final = b"\xef\xbb\xbf"
 _PROBLEMS_LIMIT: Final = 1_000  # nobody is shown more
 _DIRECTIVES_LIMIT: Final = 100  # the parser compares each with each
-_DIRECTIVE: Final = re.compile(r"^%", re.MULTILINE)
+_DIRECTIVE: Final = re.compile(r"(?<![^\r\n])%")  # MULTILINE knows one of the line ends only
 _CORE: Final = "tag:yaml.org,2002:"
 # Beside what YAML refuses, what 1.1 takes for a line break and 1.2 does not, so that there is one reading of a text.
 _UNREADABLE: Final = re.compile(

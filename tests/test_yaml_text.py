@@ -290,12 +290,23 @@ def test_a_character_that_must_be_escaped_is_refused_where_it_stands_and_read_as
     assert read_yaml(f'"x\\u{ord(character):04x}y"'.encode()) == f"x{character}y"
 
 
-def test_a_flood_of_directives_is_refused_before_it_is_parsed() -> None:
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x85", "\u2028", "\u2029"])
+def test_a_flood_of_directives_is_refused_before_it_is_parsed_however_its_lines_end(end: str) -> None:
     def never(data: bytes) -> Iterator[yaml.Event]:
         raise AssertionError("the parser compares each with each")
 
+    flood = "".join(f"%TAG !a{number}! tag:x{end}" for number in range(101)) + "--- 1"
+
     with pytest.raises(MalformedYaml):
-        compose_yaml(b"".join(b"%%TAG !a%d! tag:x\n" % number for number in range(101)) + b"--- 1", parse=never)
+        compose_yaml(flood.encode(), parse=never)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_a_hundred_directives_are_read_and_the_next_is_refused_at_its_place(end: str) -> None:
+    directives = [f"%TAG !a{number}! tag:x{end}" for number in range(101)]
+
+    assert read_yaml(("".join(directives[1:]) + "--- 1").encode()) == 1
+    assert place(refused("".join(directives) + "--- 1")) == ("", 101, 1)
 
 
 def test_a_flood_of_faults_is_cut_short() -> None:
