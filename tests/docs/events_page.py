@@ -19,7 +19,7 @@ _HEAD = """\
 Written from the code by `make docs`; a test compares the two.
 
 What an event is, its envelope and the order of events: [the wire](wire.md#events).
-The same as JSON Schema is made by `graphwire.events.schema.stream_schema()`.
+A running service has the same as JSON Schema at `/schemas/events`.
 Consumers key on `type` and ignore types and fields that they do not know.
 
 A field marked *optional* is absent where it does not apply.
