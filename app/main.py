@@ -23,6 +23,7 @@ from app.services.graphs import GraphService
 from app.services.idempotency import Idempotency
 from app.services.interrupted import end_interrupted
 from app.services.presence import Presence
+from app.services.readiness import Readiness
 from app.services.retention import Retention
 from app.services.retention_policy import Limits
 from app.services.streams import StreamService
@@ -99,12 +100,14 @@ def _lifespan(settings: Settings) -> Any:
     async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         clock = SystemClock()
         async with AsyncExitStack() as stack:  # closes in reverse, also after a failed start
-            database = await stack.enter_async_context(open_database(database_url(settings)))
+            opened = open_database(database_url(settings), migrates=settings.migrate_at_start)
+            database = await stack.enter_async_context(opened)
             store = await stack.enter_async_context(SqlExecutionStore(database, stop_s=settings.drain_s * _STORE_SHARE))
             supervisor = await stack.enter_async_context(Supervisor(drain_s=settings.drain_s))
             state = _services(settings, clock, database, store, supervisor)
             stack.callback(state["presence"].close)
-            await stack.enter_async_context(_folders(settings, state["graphs"]))
+            folders = await stack.enter_async_context(_folders(settings, state["graphs"]))
+            state["readiness"] = Readiness(state["executions"], store, folders)
             await end_interrupted(ExecutionRepository(database), store, state["graphs"], clock)
             await stack.enter_async_context(state["retention"])
             app.state.drain = _drain(state["executions"], state["streams"])

@@ -52,6 +52,11 @@ class Settings(BaseSettings):
         description="Where everything is kept: `sqlite:////path/to/file.db` or "
         "`postgresql://user:password@host/database`; default: a SQLite file in the user's data folder.",
     )
+    migrate_at_start: bool = Field(
+        default=True,
+        description="Bring the database's tables up to date at the start; else a start refuses where they are not, "
+        "and `graphwire database upgrade` does it.",
+    )
     graphs: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = Field(
         default=(), description="Folders with graphs, separated by commas. Their Python code is trusted."
     )

@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection
 
 from app.services.executions import ExecutionService
 from app.services.graphs import GraphService
+from app.services.readiness import Readiness
 from app.services.retention import Retention
 from app.services.streams import StreamService
 
@@ -40,6 +41,12 @@ async def get_streams(connection: HTTPConnection) -> StreamService:
     return service
 
 
+async def get_readiness(connection: HTTPConnection) -> Readiness:
+    """Return what knows whether the service serves."""
+    readiness: Readiness = connection.state.readiness
+    return readiness
+
+
 async def get_retention(connection: HTTPConnection) -> Retention:
     """Return what deletes executions."""
     retention: Retention = connection.state.retention
@@ -56,4 +63,5 @@ Executions = Annotated[ExecutionService, Depends(get_executions)]
 Graphs = Annotated[GraphService, Depends(get_graphs)]
 Streams = Annotated[StreamService, Depends(get_streams)]
 Deletions = Annotated[Retention, Depends(get_retention)]
+Ready = Annotated[Readiness, Depends(get_readiness)]
 BoundsDep = Annotated[Bounds, Depends(get_bounds)]

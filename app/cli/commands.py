@@ -3,6 +3,7 @@
 import typer
 
 from app.cli.config import config
+from app.cli.database import database
 from app.cli.serve import serve
 
 
@@ -10,3 +11,4 @@ def add_commands(command: typer.Typer) -> None:
     """Add the commands of the service to ``graphwire``."""
     command.command("serve")(serve)
     command.add_typer(config, name="config")
+    command.add_typer(database, name="database")

@@ -99,9 +99,9 @@ class ExecutionService:
         self._durations: dict[tuple[GraphId, int], tuple[float, Mapping[str, float]]] = {}
 
     @property
-    def unavailable(self) -> str | None:
-        """Why nothing can be started at the moment; None while all is well."""
-        return "shutting_down" if self._draining.is_set() else self._store.unavailable
+    def is_draining(self) -> bool:
+        """Whether nothing is started any more."""
+        return self._draining.is_set()
 
     def drain(self) -> None:
         """Start nothing any more, and let nobody wait for an end. Idempotent."""

@@ -217,6 +217,10 @@ class Folders:
             self._graphs.report(graph_id, problems or gone[-1].problems, is_gone=not problems)
         return gone
 
+    def count_troubled(self) -> int:
+        """Return how many files have problems."""
+        return len(self._told)
+
     def _tell(self, failures: Sequence[FileFailure]) -> None:
         """Log what is wrong with a file, unless it was so before."""
         told: dict[Path, list[Problem]] = {}

@@ -14,11 +14,12 @@ REVISIONS = ("0001",)
 """Every schema that can be brought up to date, oldest first; the last is the present one."""
 
 
-def migrate(path: Path) -> None:
+def migrate(path: Path, *, may_change: bool = True) -> None:
     """Bring a SQLite file up to date; a new file gets the whole schema. All of it happens in one transaction.
 
     Raises:
-        StorageUnavailable: The file cannot be used, is not ours, or was written by a newer version.
+        StorageUnavailable: The file cannot be used, is not ours, was written by a newer version, or is not up to date
+            and may not be changed.
     """
     try:
         revision = _revision(path)
@@ -26,6 +27,7 @@ def migrate(path: Path) -> None:
         raise StorageUnavailable(explain(error)) from error
     if is_present(revision):
         return
+    require_may_change(revision, may_change=may_change)
     engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
@@ -49,6 +51,20 @@ def is_present(revision: str | None) -> bool:
             f" {REVISIONS[-1]}. Install the newer version, or give this one a database of its own."
         )
     return revision == REVISIONS[-1]
+
+
+def require_may_change(revision: str | None, *, may_change: bool) -> None:
+    """Refuse to go on with a schema that is not the present one where it may not be changed.
+
+    Raises:
+        StorageUnavailable: With what to do.
+    """
+    if not may_change:
+        has = "no schema yet" if revision is None else f"schema {revision}"
+        raise StorageUnavailable(
+            f"The database has {has}, and this version needs {REVISIONS[-1]}. Bring it up to date with"
+            " `graphwire database upgrade`, or let a start do it (GRAPHWIRE_MIGRATE_AT_START=true)."
+        )
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:

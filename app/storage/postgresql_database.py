@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,10 +34,12 @@ class PostgresqlDatabase:
 
     Args:
         url: ``postgresql://user:password@host:port/database``. ``?search_path=name`` chooses a schema.
+        migrates: Whether tables that are not the present ones are brought up to date, or refused.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, migrates: bool = True) -> None:
         self._url = url
+        self._migrates = migrates
         self._lock = ServerLock()
         self._readers: AsyncEngine | None = None
         self._writer: AsyncEngine | None = None
@@ -48,7 +51,7 @@ class PostgresqlDatabase:
         self._writer = _engine(self._open_writing, connections=1, isolation="READ COMMITTED")
         try:
             async with _transaction(self._writer) as connection:
-                await connection.run_sync(migrate)
+                await connection.run_sync(partial(migrate, may_change=self._migrates))
         except BaseException:
             await self._close()
             raise

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from app.storage.migration import is_present, upgrade
+from app.storage.migration import is_present, require_may_change, upgrade
 from app.storage.postgresql import explain
 from graphwire.errors import StorageUnavailable
 
@@ -15,13 +15,14 @@ SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace
 """
 
 
-def migrate(connection: Connection) -> None:
+def migrate(connection: Connection, *, may_change: bool = True) -> None:
     """Bring the schema of a connection up to date, within its transaction; an empty one gets all tables.
 
     Whoever calls holds the server's lock, so that nobody else migrates.
 
     Raises:
-        StorageUnavailable: The schema is not ours, or was written by a newer version.
+        StorageUnavailable: The schema is not ours, was written by a newer version, or is not up to date and may not
+            be changed.
     """
     tables = set(connection.execute(text(_TABLES)).scalars())
     is_ours = "alembic_version" in tables
@@ -31,7 +32,9 @@ def migrate(connection: Connection) -> None:
             "The database holds tables of something else. Name an empty database, or an empty schema of this one"
             " (?search_path=…)."
         )
-    if not is_present(revisions[0] if revisions else None):
+    revision = revisions[0] if revisions else None
+    if not is_present(revision):
+        require_may_change(revision, may_change=may_change)
         try:
             upgrade(connection)
         except DBAPIError as error:

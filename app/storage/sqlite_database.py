@@ -28,10 +28,16 @@ READ_WAIT_S = 5.0
 
 
 class SqliteDatabase:
-    """A SQLite file; see ``database.Database``. Its folder is made where it is missing."""
+    """A SQLite file; see ``database.Database``. Its folder is made where it is missing.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The file.
+        migrates: Whether a schema that is not the present one is brought up to date, or refused.
+    """
+
+    def __init__(self, path: Path, *, migrates: bool = True) -> None:
         self.path = path
+        self._migrates = migrates
         self._lock: LockFile | None = None
         self._readers: AsyncEngine | None = None
         # Writers have a connection of their own, since however long they wait, reading goes on.
@@ -47,7 +53,7 @@ class SqliteDatabase:
         self._lock = LockFile(path.with_name(path.name + ".lock"))
         self._lock.acquire()
         try:
-            await asyncio.to_thread(migrate, path)
+            await asyncio.to_thread(migrate, path, may_change=self._migrates)
         except BaseException:
             self._lock.release()
             raise

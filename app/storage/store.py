@@ -39,6 +39,10 @@ class SqlExecutionStore:
         """Why nothing can be stored at the moment; None while all is well."""
         return self._writer.unavailable
 
+    async def check(self, *, within_s: float, timeout_s: float) -> str | None:
+        """Find out why nothing would be stored now; None where all is well. See ``Writer.check``."""
+        return await self._writer.check(within_s=within_s, timeout_s=timeout_s)
+
     def submit(self, outbox: Outbox) -> None:
         """Say that an outbox has something to store. Returns at once; idempotent until the outbox is drained."""
         self._writer.submit(outbox)

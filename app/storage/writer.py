@@ -16,6 +16,7 @@ MAX_SHARE_BYTES = MAX_GROUP_BYTES // 4
 MAX_GROUP_BATCHES = 1_000
 FIRST_RETRY_S = 0.05
 LAST_RETRY_S = 1.0
+SLOW = "The database cannot be used: it takes too long to answer."
 
 
 class _Part(NamedTuple):
@@ -48,10 +49,35 @@ class Writer:
         self._idle = asyncio.Event()
         self._idle.set()
         self._is_open = False
+        self._stored_at = float("-inf")
+        self._asked: list[asyncio.Future[None]] = []
 
     @property
     def unavailable(self) -> str | None:
         """Why nothing can be stored at the moment; None while all is well."""
+        return self._unavailable
+
+    async def check(self, *, within_s: float, timeout_s: float) -> str | None:
+        """Find out why nothing would be stored now; None where all is well. Writes a little to find out.
+
+        Args:
+            within_s: Something that was stored in this time before is proof enough.
+            timeout_s: How long to wait for the database.
+        """
+        loop = asyncio.get_running_loop()
+        if self._unavailable is not None or not self._is_open or loop.time() - self._stored_at < within_s:
+            return self._unavailable
+        answered: asyncio.Future[None] = loop.create_future()
+        self._asked.append(answered)
+        self._arrange()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await answered
+        except TimeoutError:
+            return self._unavailable or SLOW
+        finally:
+            if answered in self._asked:
+                self._asked.remove(answered)
         return self._unavailable
 
     async def start(self) -> None:
@@ -121,7 +147,7 @@ class Writer:
             is_probe = not parts and self._unavailable is not None
         if self._unavailable is None:
             parts = self._gather(parts)
-        if parts or is_probe:
+        if parts or is_probe or self._asked:
             self._writing = parts
             self._groups.put([part.batch for part in parts])
 
@@ -171,20 +197,26 @@ class Writer:
         try:
             part.outbox.refused(part.batch, reason)
         except Exception:  # border: nothing that an execution does may end the writer
-            log.exception("an execution failed on hearing that its start is refused")
+            about = {"execution_id": part.batch.execution_id}
+            log.exception("an execution failed on hearing that its start is refused", extra=about)
 
     def _finished(self, attempt: Attempt) -> None:
         """Hear what became of a group."""
         parts, self._writing = self._writing or [], None
         self._set_unavailable(attempt.unavailable)
+        if self._loop is not None and attempt.unavailable is None and not any(attempt.failures):
+            self._stored_at = self._loop.time()
+        asked, self._asked = self._asked, []
+        for answered in asked:
+            if not answered.done():
+                answered.set_result(None)
         for part, failure in zip(parts, attempt.failures, strict=True):
             if failure is None:
                 _tell_stored(part)
             else:
                 if failure.cause is not None:
-                    log.error(
-                        "a batch of execution %s cannot be stored", part.batch.execution_id, exc_info=failure.cause
-                    )
+                    about = {"execution_id": part.batch.execution_id}
+                    log.error("a batch cannot be stored", exc_info=failure.cause, extra=about)
                 self._hold(part, failure.reason)
         self._plan_retry(has_failed=any(attempt.failures) or self._unavailable is not None)
         self._turn()
@@ -231,4 +263,5 @@ def _tell_stored(part: _Part) -> None:
     try:
         part.outbox.stored(part.batch)
     except Exception:  # border: nothing that an execution does may end the writer
-        log.exception("execution %s failed on hearing that a batch is stored", part.batch.execution_id)
+        about = {"execution_id": part.batch.execution_id}
+        log.exception("an execution failed on hearing that a batch is stored", extra=about)

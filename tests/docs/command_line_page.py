@@ -22,7 +22,7 @@ On a terminal `graphwire run` draws a bar for each running node; elsewhere it wr
 | exit status | meaning |
 | --- | --- |
 | 0 | done; of `run`: the execution completed |
-| 1 | the execution failed, or a graph has problems |
+| 1 | the execution failed, a graph has problems, or the database cannot be used |
 | 2 | wrong use: an option, a setting or a start's state; nothing was started |
 | 130, 143 | stopped by Ctrl-C or SIGTERM |
 

@@ -34,7 +34,7 @@ async def assert_refused(service: Service) -> None:
     assert (start.status_code, start.json()["code"]) == (503, "storage_unavailable")
     assert int(start.headers["retry-after"]) > 0
     assert ready.status_code == 503
-    assert "another program holds a lock" in ready.json()["reason"]
+    assert "another program holds a lock" in ready.json()["detail"]
 
 
 async def until_ready(service: Service) -> None:

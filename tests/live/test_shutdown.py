@@ -74,7 +74,7 @@ async def test_while_the_service_stops_new_work_is_refused_and_reading_is_told_t
 
     assert (start.status_code, start.json()["code"]) == (503, "shutting_down")
     assert int(start.headers["retry-after"]) > 0
-    assert (ready.status_code, ready.json()["reason"]) == (503, "shutting_down")
+    assert (ready.status_code, ready.json()["code"]) == (503, "shutting_down")
     assert (await service.client.get("/health/live")).status_code == 200
     assert stream.status_code == 200
     assert types(parse(stream.content)) == ["stream_closed"]

@@ -3,32 +3,28 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from app.api.dependencies import Executions
+from app.api import refusals
+from app.api.dependencies import Ready
 from app.api.schemas import answers
+from graphwire.errors import ShuttingDown, StorageUnavailable
 
 router = APIRouter(prefix="/health", tags=["service"])
 
-_LIVE = {"status": "live", "reason": None}
-_UNAVAILABLE = {"status": "unavailable", "reason": "shutting_down"}
 
-
-@router.get("/live", summary="Is it there?", responses=answers.describe(answers.Health, example=_LIVE))
+@router.get("/live", summary="Is it there?", responses=answers.describe(answers.Live))
 async def is_live() -> Response:
     """Answer 200 as long as the process answers at all."""
-    return answers.answer(answers.Health("live"))
+    return answers.answer(answers.Live())
 
 
 @router.get(
     "/ready",
     summary="Does it serve?",
-    responses={
-        **answers.describe(answers.Health),
-        **answers.describe(answers.Health, 503, headers=("Retry-After",), example=_UNAVAILABLE),
-    },
+    responses={**answers.describe(answers.Ready), **refusals.responses(ShuttingDown, StorageUnavailable)},
 )
-async def is_ready(executions: Executions) -> Response:
-    """Answer 200 while new executions are taken, else 503 with the reason."""
-    reason = executions.unavailable
-    if reason is None:
-        return answers.answer(answers.Health("ready"))
-    return answers.answer(answers.Health("unavailable", reason), 503, {"Retry-After": "5"})
+async def is_ready(ready: Ready) -> Response:
+    """Answer 200 while new executions are taken, else 503 with the reason: no storage, or the service stops.
+
+    The database is asked, unless something was stored within the last five seconds.
+    """
+    return answers.answer(answers.Ready(await ready.check()))

@@ -233,16 +233,22 @@ class NodeTypes(Struct):
     items: list[dict[str, Any]]
 
 
-class Health(Struct):
-    """Whether the service is there, or serves; `reason` says why it does not."""
+class Live(Struct):
+    """The process answers."""
 
-    status: str
-    reason: str | None = None
+    status: Literal["live"] = "live"
+
+
+class Ready(Struct):
+    """New work is taken. `troubled_files` of the graph folders have problems; the log says which."""
+
+    troubled_files: int
+    status: Literal["ready"] = "ready"
 
 
 ALL: tuple[type[Struct], ...] = (
-    Accepted, Applied, Difference, Execution, Executions, Graph, Graphs, Health, NodeTypes, Result, State, Validation,
-    Versions,
+    Accepted, Applied, Difference, Execution, Executions, Graph, Graphs, Live, NodeTypes, Ready, Result, State,
+    Validation, Versions,
 )  # fmt: skip
 
 

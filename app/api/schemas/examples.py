@@ -137,7 +137,8 @@ MODELS: Final[Mapping[str, Any]] = {
         ],
         "next": None,
     },
-    "Health": {"status": "ready", "reason": None},
+    "Live": {"status": "live"},
+    "Ready": {"troubled_files": 0, "status": "ready"},
     "NodeTypes": {
         "items": [
             {
