@@ -27,7 +27,7 @@ class Command:
     @property
     def only_looks(self) -> bool:
         """It changes nothing, so it can be repeated until what it looks at is there."""
-        return self.text.startswith("curl ") and " -X" not in self.text
+        return self.text.startswith("curl ") and not any(f" -{option}" in self.text for option in "Xd")
 
 
 def commands(block: str) -> Iterator[Command]:
