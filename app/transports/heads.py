@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from app.transports.pipeline import Pipelined
 
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 16 * 1024
@@ -60,7 +60,7 @@ class _RefusedError(Exception):
     """Ends the parsing of a request."""
 
 
-class BoundedHeads(HttpToolsProtocol):
+class BoundedHeads(Pipelined):
     """One connection whose requests have bounded heads, and are refused where another could read them otherwise.
 
     The parser refuses what contradicts itself (two lengths, bad chunks, folded headers); this class what it lets pass:
@@ -71,14 +71,11 @@ class BoundedHeads(HttpToolsProtocol):
     """
 
     _refusal: Refusal | None = None
-    _is_deaf = False
     _is_head_over = False
     _unread_bytes = 0
     """What the parser holds back since it last told anything."""
 
     def data_received(self, data: bytes) -> None:
-        if self._is_deaf:
-            return
         self._unread_bytes += len(data)
         super().data_received(data)
         if self._unread_bytes > MAX_HEADER_BYTES and not self._is_deaf:
@@ -121,18 +118,20 @@ class BoundedHeads(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what arrives, and hear nothing more. Uvicorn's name for it, which it calls when parsing failed."""
-        refusal, self._is_deaf = self._refusal or UNREADABLE, True
+        self._hear_no_more()
+        if self.pipeline and self.cycle.more_body:  # it has no turn yet, and gets none
+            self._drop_newest()
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             if not cycle.more_body:  # asked before, and whole
                 cycle.keep_alive = False
                 return
-            if cycle.response_started or self.pipeline:
+            if cycle.response_started:
                 self.transport.close()
                 return
             cycle.disconnected = True  # nobody will hear what the application says
             cycle.message_event.set()
-        self.transport.write(refusal.encoded())
+        self.transport.write((self._refusal or UNREADABLE).encoded())
         self._end()
 
     def _unsupported_upgrade_warning(self) -> None:
@@ -140,7 +139,7 @@ class BoundedHeads(HttpToolsProtocol):
 
         The parser has dropped what came after, so it is the last of its connection.
         """
-        self._is_deaf = True
+        self._hear_no_more()
         self.cycle.keep_alive = False
 
     def _end(self) -> None:

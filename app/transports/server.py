@@ -73,6 +73,8 @@ class StreamProtocol(BoundedHeads):
             self.transport.close()
 
     def on_response_complete(self) -> None:
+        if self._lingering is not None:
+            self.pipeline.clear()  # there is no way out for an answer any more
         super().on_response_complete()
         if self._lingering is not None:
             self._unset_keepalive_if_required()
