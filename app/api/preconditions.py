@@ -5,6 +5,7 @@ from collections.abc import Container, Sequence
 from typing import Annotated
 
 from fastapi import Depends, Header
+from pydantic import WithJsonSchema
 from starlette.requests import Request
 
 from app.api.errors import BadRequest
@@ -12,6 +13,7 @@ from app.api.errors import BadRequest
 ANY: Container[int] = range(1, 2**63)
 # No two parts can take the same blanks, and what was taken is not given back: the time is linear in the text.
 _ITEM = re.compile(r'[ \t]*+(?:(W/)?"([\x21\x23-\x7e\x80-\xff]*+)"[ \t]*+)?(?:,|$)')
+_TAGS_SCHEMA = WithJsonSchema({"type": "string", "pattern": r'^([*]|"[0-9]{1,9}"|W/"[0-9]{1,9}")$'})
 _VERSION = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 
 
@@ -24,6 +26,7 @@ async def read_expected(
     request: Request,
     if_match: Annotated[
         str | None,
+        _TAGS_SCHEMA,
         Header(
             alias="If-Match",
             description='The `ETag` of the version that is to be changed, like `"3"`; `*` is any.',
@@ -31,7 +34,9 @@ async def read_expected(
         ),
     ] = None,
     if_none_match: Annotated[
-        str | None, Header(alias="If-None-Match", description="`*`: only where there is no such graph.")
+        str | None,
+        WithJsonSchema({"type": "string", "enum": ["*"]}),
+        Header(alias="If-None-Match", description="`*`: only where there is no such graph."),
     ] = None,
 ) -> Container[int] | None:
     """Return the versions that a change may be made of, 0 for none; None where the request does not say.

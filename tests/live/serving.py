@@ -52,7 +52,7 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(folder: Path, **changes: Any) -> AsyncIterator[Service]:
+async def serving(folder: Path, *, within_s: float = DEADLINE_S, **changes: Any) -> AsyncIterator[Service]:
     """Run a server until the block ends, with a database in this folder unless another is named."""
     settings = Settings(
         port=0,
@@ -66,7 +66,7 @@ async def serving(folder: Path, **changes: Any) -> AsyncIterator[Service]:
     )
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     server = make_server(settings, ready=lambda _, port: ready.set_result(port))
-    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
         task = group.create_task(server.serve())
         first: set[asyncio.Future[Any]] = {task, ready}  # a start that fails ends the task
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)

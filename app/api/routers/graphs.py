@@ -178,6 +178,7 @@ async def get_graph(graph_id: GraphName, graphs: Graphs, known: Known) -> Respon
         **answers.describe(answers.Graph, 201, headers=("ETag",), example={**_CHANGED_GRAPH, "version": 1}),
         **refusals.responses(
             *refusals.STORED_DEFINITION,
+            NotFound,  # an id with a slash or a control character
             errors.NotAcceptable,
             GraphReadOnly,
             RevisionConflict,
