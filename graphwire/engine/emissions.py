@@ -1,6 +1,7 @@
 """What nodes emit: counted, and held until its turn where the order is part of the promise."""
 
 from collections import deque
+from typing import Protocol
 
 from graphwire.engine.attempt import RUNNING, Attempt
 from graphwire.engine.report import Reporter
@@ -10,16 +11,22 @@ from graphwire.events.types import EventData
 MAX_HELD_BYTES = 4 * 1024 * 1024
 
 
+class Order(Protocol):
+    """Says who may speak."""
+
+    speaker: Attempt | None
+
+
 class Emissions:
     """The emissions of one execution.
 
     Args:
         reporter: None where nobody listens: nothing is kept then.
-        order: Attempts in dispatch order, for ``ordering: deterministic``: only the first may speak. None otherwise.
+        order: Says whose turn to speak it is, for ``ordering: deterministic``; None otherwise.
         limit: Emissions of an activation; what is over it is dropped and counted.
     """
 
-    def __init__(self, reporter: Reporter | None, order: deque[Attempt] | None, limit: int) -> None:
+    def __init__(self, reporter: Reporter | None, order: Order | None, limit: int) -> None:
         self._report = reporter
         self._order = order
         self._limit = limit
@@ -49,7 +56,7 @@ class Emissions:
         """
         if attempt.held_bytes + size <= MAX_HELD_BYTES or self._has_turn(attempt) or self._report is None:
             return True
-        is_over = attempt.phase is not RUNNING or attempt.outcome is not None
+        is_over = attempt.phase is not RUNNING or attempt.outcome is not None or attempt.scope.failure is not None
         return is_over or attempt.emitted >= self._limit
 
     def release(self, attempt: Attempt) -> None:
@@ -68,5 +75,4 @@ class Emissions:
             self._report.node(attempt, types.EventsDropped(count=attempt.dropped))
 
     def _has_turn(self, attempt: Attempt) -> bool:
-        order = self._order
-        return not order or order[0] is attempt
+        return self._order is None or self._order.speaker is attempt

@@ -91,7 +91,7 @@ class Execution:
         self.dispatchable = self.ready if self._in_order is None else self._in_order.dispatched
         self._endings = Endings(self, clock, reporter, host)
         self._openers = Openers(self, self._endings, reporter)
-        self.emissions = Emissions(reporter, None if self._in_order is None else self._in_order.attempts, max_events)
+        self.emissions = Emissions(reporter, self._in_order, max_events)
         initial = {**plan.initial, **state}
         self.root = Scope.open(plan, plan.entry_indexes(options.entry), "", State.initial(initial))
 

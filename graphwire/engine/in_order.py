@@ -19,11 +19,13 @@ class InOrder:
     Attributes:
         attempts: Begun and not committed, in dispatch order; those that opened scopes have left.
         dispatched: Those of them that no lane has taken yet.
+        speaker: Whose turn to speak it is or was: the newest that came to the head while it was not being ended.
     """
 
     def __init__(self, execution: "Execution", performer: Performer, gate: Gate | None) -> None:
         self.attempts: deque[Attempt] = deque()
         self.dispatched: deque[Attempt] = deque()
+        self.speaker: Attempt | None = None
         self._execution = execution
         self._performer = performer
         self._gate = gate
@@ -40,7 +42,7 @@ class InOrder:
             if not attempts:
                 break
             head = attempts[0]
-            if execution.status == "running":
+            if execution.status == "running" and head.scope.failure is None:
                 self._let_speak(head)
             if head.outcome is None:
                 break
@@ -58,6 +60,7 @@ class InOrder:
                 self.dispatched.append(attempt)
 
     def _let_speak(self, attempt: Attempt) -> None:
+        self.speaker = attempt
         self._execution.emissions.release(attempt)
         if attempt.on_turn is not None:
             on_turn, attempt.on_turn = attempt.on_turn, None
@@ -69,7 +72,8 @@ class InOrder:
         if attempt.phase is RUNNING:
             execution.running -= 1
         if outcome.is_cancelled or execution.status != "running" or attempt.scope.failure is not None:
-            attempt.held = None  # it never had its turn to speak
+            if attempt is not self.speaker:  # how far it came is a matter of timing
+                attempt.held, attempt.dropped = None, 0
             execution.close(attempt)
         else:
             execution.commit(attempt, outcome.value, outcome.error)

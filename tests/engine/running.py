@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+import msgspec
+
 from graphwire import Finished, Graph, run
 from graphwire.events.encoding import Envelope
 from graphwire.types import Ordering
@@ -68,6 +70,17 @@ def check_laws(events: list[Envelope]) -> None:
         elif event.type in {"node_completed", "node_failed", "node_cancelled"}:
             open_attempts.remove(name)
     assert not open_attempts
+
+
+def without_times(events: list[Envelope]) -> list[tuple[Any, ...]]:
+    """Return what two runs with the same outcomes have in common under ``ordering: deterministic``: all but times."""
+
+    def data(event: Envelope) -> Any:
+        fields = msgspec.json.decode(msgspec.json.encode(event.data))
+        fields.pop("duration_ms", None)
+        return fields
+
+    return [(e.seq, e.type, e.node_id, e.activation, e.pass_number, e.path, data(e)) for e in events]
 
 
 async def turn() -> None:

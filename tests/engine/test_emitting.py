@@ -4,16 +4,14 @@ import asyncio
 import time
 from typing import Any
 
-import msgspec
 import pytest
 
 from graphwire import Context, Graph
 from graphwire.engine.options import Options
 from graphwire.errors import StorageUnavailable
-from graphwire.events.encoding import Envelope
 from graphwire.events.notices import ExecutionProgress
 from tests.engine.hosting import heard, hosted
-from tests.engine.running import course, nothing, turn
+from tests.engine.running import course, nothing, turn, without_times
 
 HOLD_S = 0.4  # four times what is told, so that a busy machine's watchdog gets to look
 
@@ -204,15 +202,6 @@ def noisy() -> Graph:
     for name in "abcdef":
         graph.edge("start", name).edge(name, "join")
     return graph
-
-
-def without_times(events: list[Envelope]) -> list[tuple[Any, ...]]:
-    def data(event: Envelope) -> Any:
-        fields = msgspec.json.decode(msgspec.json.encode(event.data))
-        fields.pop("duration_ms", None)
-        return fields
-
-    return [(e.seq, e.type, e.node_id, e.activation, e.pass_number, e.path, data(e)) for e in events]
 
 
 @pytest.mark.capability("SCH-07", "SCH-01")
