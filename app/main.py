@@ -24,6 +24,7 @@ from app.services.idempotency import Idempotency
 from app.services.interrupted import end_interrupted
 from app.services.presence import Presence
 from app.services.readiness import Readiness
+from app.services.remembered import Memory
 from app.services.retention import Retention
 from app.services.retention_policy import Limits
 from app.services.streams import StreamService
@@ -137,6 +138,7 @@ def _services(
         builtin_registry(),
         supervisor,
         clock,
+        Memory(settings.cache_bytes),
         max_nodes=settings.max_nodes,
         max_edges=settings.max_edges,
     )

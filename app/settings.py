@@ -102,6 +102,12 @@ class Settings(BaseSettings):
     max_nodes: int = Field(default=10_000, ge=1, description="Most nodes of a graph.")
     max_edges: int = Field(default=50_000, ge=0, description="Most edges of a graph.")
     max_executions: int = Field(default=1_000, ge=1, description="Executions that run at once.")
+    cache_bytes: int = Field(
+        default=128 * 1024 * 1024,
+        ge=0,
+        description="About how much memory keeps graphs that were read or run ready for the next time; the graph that "
+        "was used last stays in any case.",
+    )
 
     idempotency_ttl_s: float = Field(
         default=86_400.0, gt=0, description="How long an `Idempotency-Key` stands for what it made."

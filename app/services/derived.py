@@ -1,10 +1,12 @@
 """What follows from a definition: its findings and its plan. Made once, and what is large is made beside the loop."""
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
+from app.services.remembered import Key, Memory, Part
 from app.storage.repositories.graphs import StoredVersion
 from graphwire.engine.plan import Plan, compile_plan
 from graphwire.errors import InvalidInput, Problem
@@ -15,14 +17,12 @@ from graphwire.graphs.validation import Findings, check, check_value, examine_va
 from graphwire.json_text import read_json
 from graphwire.types import GraphId
 
-MAX_KEPT = 1_000
 MAX_MARKS = 50_000
 LARGE_ITEMS = 2_000
 LARGE_BYTES = 20_000
 """Some 200 nodes: what is larger is not parsed, checked and compiled on the event loop."""
 
 T = TypeVar("T")
-Key: TypeAlias = tuple[GraphId, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,12 @@ class Runnable:
 
     plan: Plan
     node_ids: frozenset[str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Weighed(Generic[T]):
+    value: T
+    weight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +73,20 @@ class Derived:
     """Checks and compiles. A version never changes, so what follows from one is remembered.
 
     Args:
+        memory: Where that is.
         max_nodes: Of a definition; likewise ``max_edges``.
     """
 
-    def __init__(self, registry: Registry, *, max_nodes: int, max_edges: int) -> None:
+    def __init__(self, registry: Registry, memory: Memory, *, max_nodes: int, max_edges: int) -> None:
         self._registry = registry
+        self._memory = memory
         self._max_nodes = max_nodes
         self._max_edges = max_edges
-        self._runnable: dict[Key, Runnable] = {}
-        self._replayable: dict[Key, Plan] = {}
-        self._findings: dict[Key, Findings] = {}
-        self._marks: dict[Key, bool] = {}
+        self._runnable = Part[Runnable](memory)
+        self._replayable = Part[Plan](memory)
+        self._findings = Part[Findings](memory)
+        self._marked = Memory(MAX_MARKS)
+        self._marks = Part[bool](self._marked)
         # One large definition at a time: side by side in threads they would only slow the loop down.
         self._large = asyncio.Lock()
 
@@ -106,14 +115,19 @@ class Derived:
 
     async def findings(self, stored: StoredVersion, code: Code | None) -> Findings:
         """Return what can be said against a version."""
-        found = await self._remembered(self._findings, stored, lambda: self._found(stored, code))
-        _keep(self._marks, _key(stored), not found.problems, MAX_MARKS)
+        found = await self._remembered(self._findings, stored, lambda: _weighed(self._found(stored, code)))
+        self._marks.keep(_key(stored), not found.problems, 1)
         return found
 
     def note(self, key: Key, findings: Findings) -> None:
         """Remember what was found when a version was stored."""
-        _keep(self._findings, key, findings)
-        _keep(self._marks, key, not findings.problems, MAX_MARKS)
+        self._findings.keep(key, findings, _weighed(findings).weight)
+        self._marks.keep(key, not findings.problems, 1)
+
+    def forget(self, graph_id: GraphId) -> None:
+        """Forget all about a graph: it is deleted."""
+        self._memory.forget(graph_id)
+        self._marked.forget(graph_id)
 
     def is_valid(self, key: Key) -> bool | None:
         """Return whether a version can run, as far as that is known."""
@@ -127,7 +141,7 @@ class Derived:
 
         size = sum(len(stored.definition) for stored, _ in versions)
         for (stored, _), is_valid in zip(versions, await self.made(size > LARGE_BYTES, look), strict=True):
-            _keep(self._marks, _key(stored), is_valid, MAX_MARKS)
+            self._marks.keep(_key(stored), is_valid, 1)
 
     def known(self, key: Key) -> Runnable | None:
         """Return a version that was made ready before."""
@@ -154,10 +168,7 @@ class Derived:
         Raises:
             InvalidInput: It is not valid any more.
         """
-        version = stored.info.version
-        return await self._remembered(
-            self._replayable, stored, lambda: compile_plan(_parsed(stored), self._registry, code, version)
-        )
+        return await self._remembered(self._replayable, stored, lambda: self._planned(stored, code))
 
     async def definition(self, stored: StoredVersion) -> GraphDefinition:
         """Return the definition of a version.
@@ -189,23 +200,30 @@ class Derived:
     def _validated(self, value: Any, code: Code | None) -> Findings:
         return validate_value(value, self._registry, code=code, max_nodes=self._max_nodes, max_edges=self._max_edges)
 
-    def _compiled(self, stored: StoredVersion, code: Code | None) -> Runnable:
-        plan = compile_plan(_parsed(stored), self._registry, code or Code(), stored.info.version)
-        return Runnable(plan, frozenset(_node_ids(plan)))
+    def _compiled(self, stored: StoredVersion, code: Code | None) -> _Weighed[Runnable]:
+        planned = self._planned(stored, code or Code())
+        return _Weighed(Runnable(planned.value, frozenset(_node_ids(planned.value))), planned.weight)
 
-    async def _remembered(self, memory: dict[Key, T], stored: StoredVersion, make: Callable[[], T]) -> T:
+    def _planned(self, stored: StoredVersion, code: Code) -> _Weighed[Plan]:
+        definition = _parsed(stored)
+        return _Weighed(compile_plan(definition, self._registry, code, stored.info.version), plan_bytes(definition))
+
+    async def _remembered(self, part: Part[T], stored: StoredVersion, make: Callable[[], _Weighed[T]]) -> T:
         """Return what follows from a version; made once, however many ask for it at the same time."""
         key = _key(stored)
-        if key not in memory and len(stored.definition) <= LARGE_BYTES:
-            _keep(memory, key, make())
-        if key in memory:
-            return memory[key]
-        async with self._large:
-            if key in memory:
-                return memory[key]
-            made = await asyncio.to_thread(make)
-            _keep(memory, key, made)
-            return made
+        known = part.get(key)
+        if known is not None:
+            return known
+        if len(stored.definition) <= LARGE_BYTES:
+            made = make()
+        else:
+            async with self._large:
+                known = part.get(key)
+                if known is not None:
+                    return known
+                made = await asyncio.to_thread(make)
+        part.keep(key, made.value, made.weight)
+        return made.value
 
 
 def _key(stored: StoredVersion) -> Key:
@@ -238,8 +256,13 @@ def _node_ids(plan: Plan) -> list[str]:
     return found
 
 
-def _keep(memory: dict[Key, T], key: Key, value: T, bound: int = MAX_KEPT) -> None:
-    """Remember, and forget the oldest beyond the bound."""
-    if len(memory) >= bound and key not in memory:
-        del memory[next(iter(memory))]
-    memory[key] = value
+def plan_bytes(definition: GraphDefinition) -> int:
+    """Return about how many bytes the plan of a definition takes: a compiled expression has hundreds a character."""
+    nodes = sum(2_500 + 180 * len(json.dumps(node.config)) for node in definition.nodes)
+    edges = sum(1_200 + 300 * len(edge.when or "") for edge in definition.edges)
+    return nodes + edges + 20 * len(json.dumps([definition.state.initial, definition.state.schema_]))
+
+
+def _weighed(findings: Findings) -> _Weighed[Findings]:
+    told = (*findings.problems, *findings.warnings)
+    return _Weighed(findings, 500 + sum(300 + len(each.pointer) + len(each.detail) for each in told))

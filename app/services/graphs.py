@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from app.services.deletions import Deletions
-from app.services.derived import LARGE_BYTES, MAX_KEPT, Checked, Derived, Judged, Runnable
+from app.services.derived import LARGE_BYTES, Checked, Derived, Judged, Runnable
 from app.services.errors import CodeChanged, GraphExists, GraphReadOnly, PreconditionRequired
+from app.services.remembered import Memory, Part
 from app.storage.errors import RevisionConflict
 from app.storage.repositories.graphs import (
     GraphInfo,
@@ -38,6 +39,9 @@ from graphwire.json_text import read_json
 from graphwire.types import GraphId
 
 FROM_API = "api"
+NEWEST = 0
+"""Under which the number of the newest version is remembered."""
+MAX_NUMBERS = 50_000
 ABSENT: Container[int] = frozenset({0})
 """What a change expects that may only make a graph."""
 MARKED_BYTES = 1_000_000
@@ -100,6 +104,7 @@ class GraphService:
     """Keeps graphs. What is changed here is the only thing that changes them, so the newest versions are remembered.
 
     Args:
+        memory: Bounds the bytes, about, that are remembered of all graphs together.
         max_nodes: Of a definition; likewise ``max_edges``.
     """
 
@@ -109,6 +114,7 @@ class GraphService:
         registry: Registry,
         supervisor: Supervisor,
         clock: Clock,
+        memory: Memory,
         *,
         max_nodes: int,
         max_edges: int,
@@ -116,10 +122,12 @@ class GraphService:
         self._repository = repository
         self._registry = registry
         self._clock = clock
-        self._derived = Derived(registry, max_nodes=max_nodes, max_edges=max_edges)
+        self._derived = Derived(registry, memory, max_nodes=max_nodes, max_edges=max_edges)
         self._deletions = Deletions(supervisor)
         self._folders: dict[GraphId, _Folder] = {}
-        self._latest: dict[GraphId, StoredVersion] = {}
+        self._stored = Part[StoredVersion](memory)
+        self._latest = Memory(MAX_NUMBERS)
+        self._numbers = Part[int](self._latest)
         self._changes = 0
 
     @property
@@ -227,6 +235,7 @@ class GraphService:
             finally:
                 self._changed(graph_id)
             self._folders.pop(graph_id, None)
+            self._derived.forget(graph_id)
         if not is_deleted:
             raise _no_graph(graph_id)
 
@@ -372,7 +381,7 @@ class GraphService:
     def _changed(self, graph_id: GraphId) -> None:
         """Forget the newest version. Called when a change is done: a read that overlaps it must not be remembered."""
         self._changes += 1
-        self._latest.pop(graph_id, None)
+        self._latest.forget(graph_id)
 
     async def _put(
         self,
@@ -401,16 +410,16 @@ class GraphService:
         return done
 
     async def _newest(self, graph_id: GraphId) -> StoredVersion:
-        known = self._latest.get(graph_id)
+        number = self._numbers.get((graph_id, NEWEST))
+        known = None if number is None else self._stored.get((graph_id, number))
         if known is None:
             changes = self._changes
             known = await self._repository.get(graph_id)
             if known is None:
                 raise _no_graph(graph_id)
             if changes == self._changes:
-                if len(self._latest) >= MAX_KEPT:
-                    del self._latest[next(iter(self._latest))]
-                self._latest[graph_id] = known
+                self._stored.keep(_key(known.info), known, 1_000 + len(known.definition))
+                self._numbers.keep((graph_id, NEWEST), known.info.version, 1)
         return known
 
     async def _known_version(self, graph_id: GraphId, version: int) -> StoredVersion:

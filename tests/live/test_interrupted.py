@@ -8,6 +8,7 @@ import pytest
 from app.services import interrupted
 from app.services.graphs import GraphService
 from app.services.interrupted import end_interrupted
+from app.services.remembered import Memory
 from app.storage.opening import open_database
 from app.storage.repositories.executions import ExecutionRepository
 from app.storage.repositories.graphs import GraphRepository
@@ -47,7 +48,7 @@ async def test_what_was_interrupted_is_ended_side_by_side(
         executions = ExecutionRepository(database)
         async with Supervisor() as supervisor:
             graphs = GraphService(
-                GraphRepository(database), builtin_registry(), supervisor, clock, max_nodes=10, max_edges=10
+                GraphRepository(database), builtin_registry(), supervisor, clock, Memory(0), max_nodes=10, max_edges=10
             )
             assert len(await executions.unfinished()) == COUNT
             await end_interrupted(executions, store, graphs, clock)

@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.services import derived
-from tests.live.serving import Service
+from tests.live.serving import Service, serving
 
 NODES = 400
 
@@ -54,3 +55,18 @@ async def test_a_small_graph_is_worked_on_at_once(service: Service, threads: dic
 
     assert threads["check_value"] == [True]
     assert threads["compile_plan"] == [True]
+
+
+@pytest.mark.parametrize(("cache_bytes", "compiled"), [(2**30, 2), (2**20, 3)])
+async def test_what_is_remembered_of_graphs_is_bounded_by_its_bytes(
+    tmp_path: Path, threads: dict[str, list[bool]], cache_bytes: int, compiled: int
+) -> None:
+    async with serving(tmp_path, cache_bytes=cache_bytes) as service:
+        for id in ("one", "two"):
+            created = await service.client.post("/graphs", json=definition(NODES, id=id))
+            assert created.status_code == 201
+        for id in ("one", "one", "two", "two", "one"):
+            started = await service.client.post(f"/graphs/{id}/execute")
+            assert started.status_code == 202
+
+    assert len(threads["compile_plan"]) == compiled
