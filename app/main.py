@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from app.api import guards, manual, problems
+from app.api.beside import Beside
 from app.api.dependencies import Bounds
 from app.api.head import HeadAsGet
 from app.api.middleware import BodyLimit, RequestId
@@ -107,6 +108,7 @@ def _lifespan(settings: Settings) -> Any:
             supervisor = await stack.enter_async_context(Supervisor(drain_s=settings.drain_s))
             state = _services(settings, clock, database, store, supervisor)
             stack.callback(state["presence"].close)
+            stack.callback(state["beside"].close)
             folders = await stack.enter_async_context(_folders(settings, state["graphs"]))
             state["readiness"] = Readiness(state["executions"], store, folders)
             await end_interrupted(ExecutionRepository(database), store, state["graphs"], clock)
@@ -171,6 +173,7 @@ def _services(
         "idempotency": Idempotency(IdempotencyRepository(database), clock, ttl_s=settings.idempotency_ttl_s),
         "presence": presence,
         "clock": clock,
+        "beside": Beside(),
         "bounds": Bounds(
             max_body_bytes=settings.max_body_bytes,
             max_definition_bytes=settings.max_definition_bytes,

@@ -1,6 +1,5 @@
 """Reading request bodies: size before type, type before text, text before meaning."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
@@ -8,6 +7,7 @@ from typing import Final, TypeVar
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from app.api.beside import Beside
 from app.api.errors import UnsupportedCompression, UnsupportedMediaType
 from app.api.middleware import too_large
 from graphwire.errors import GraphInvalid, InvalidInput, Problem
@@ -17,8 +17,6 @@ from graphwire.graphs.shape import parse_model
 Model = TypeVar("Model", bound=BaseModel)
 
 _JSON_ONLY: Final[Mapping[str, Format]] = {"application/json": "json"}
-LARGE_BYTES = 100_000
-"""What is larger is not parsed on the event loop."""
 
 
 async def read_bytes(request: Request, *, max_bytes: int, setting: str = "GRAPHWIRE_MAX_BODY_BYTES") -> bytes:
@@ -68,23 +66,29 @@ async def reading_definition(request: Request, *, max_bytes: int, max_depth: int
 
     Raises:
         BodyTooLarge, UnsupportedMediaType, UnsupportedCompression: As their names say.
+        AtCapacity: Too many large bodies are being read.
         InvalidInput: It is not what it says, or not within the limits; or what the block raised.
     """
     format = format_of(request, MEDIA_TYPES)
     data = await read_bytes(request, max_bytes=max_bytes, setting="GRAPHWIRE_MAX_DEFINITION_BYTES")
-    document = await _read(data, format, max_depth)
+    document = await _read(request, data, format, max_depth)
     try:
         yield document
     except InvalidInput as error:
-        error.problems = await located(document, error.problems)
+        error.problems = await located(request, document, error.problems)
         raise
 
 
-async def located(document: Document, problems: Sequence[Problem]) -> tuple[Problem, ...]:
-    """Return problems or warnings with the places to which their pointers lead."""
-    if not problems or len(document.data) <= LARGE_BYTES:
-        return document.located(problems)
-    return await asyncio.to_thread(document.located, problems)
+async def located(request: Request, document: Document, problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    """Return problems or warnings with the places to which their pointers lead.
+
+    Raises:
+        AtCapacity: Too many large bodies are being read.
+    """
+    if not problems:
+        return ()
+    beside: Beside = request.state.beside
+    return await beside.read(document.format, len(document.data), lambda: document.located(problems))
 
 
 async def read_model(request: Request, model: type[Model], *, max_bytes: int, max_depth: int) -> Model:
@@ -92,20 +96,20 @@ async def read_model(request: Request, model: type[Model], *, max_bytes: int, ma
 
     Raises:
         BodyTooLarge, UnsupportedMediaType, UnsupportedCompression: As their names say.
+        AtCapacity: Too many large bodies are being read.
         InvalidInput: It is not JSON, or does not fit the model; all problems are listed.
     """
     data = await read_bytes(request, max_bytes=max_bytes)
     if not data:
         return model()
-    document = await _read(data, format_of(request, _JSON_ONLY), max_depth)
+    document = await _read(request, data, format_of(request, _JSON_ONLY), max_depth)
     try:
         return parse_model(model, document.value)
     except GraphInvalid as error:
-        problems = await located(document, error.problems)
+        problems = await located(request, document, error.problems)
         raise InvalidInput(error.detail, problems, left_out=error.left_out) from None
 
 
-async def _read(data: bytes, format: Format, max_depth: int) -> Document:
-    if len(data) <= LARGE_BYTES:
-        return read_document(data, format, max_depth=max_depth)
-    return await asyncio.to_thread(read_document, data, format, max_depth=max_depth)
+async def _read(request: Request, data: bytes, format: Format, max_depth: int) -> Document:
+    beside: Beside = request.state.beside
+    return await beside.read(format, len(data), lambda: read_document(data, format, max_depth=max_depth))

@@ -1,6 +1,5 @@
 """Answers about graphs in the format that was asked for: whatever is JSON is also YAML."""
 
-import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -9,7 +8,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.bodies import LARGE_BYTES
+from app.api.beside import Beside
 from app.api.negotiation import JSON, YAML, accepted, choose
 from graphwire.graphs.documents import write_document
 
@@ -32,15 +31,15 @@ class DocumentRoute(APIRoute):
             answer = await handler(request)
             answer.headers["Vary"] = "Accept"
             if answer.media_type == JSON and choose(accepted(request), (JSON, YAML)) == YAML:
-                return await _in_yaml(answer)
+                return await _in_yaml(request.state.beside, answer)
             return answer
 
         return negotiated
 
 
-async def _in_yaml(answer: Response) -> Response:
+async def _in_yaml(beside: Beside, answer: Response) -> Response:
     data = bytes(answer.body)
-    made = _yaml(data) if len(data) <= LARGE_BYTES else await asyncio.to_thread(_yaml, data)
+    made = await beside.write(len(data), lambda: _yaml(data))
     headers = {name: value for name, value in answer.headers.items() if name not in ("content-type", "content-length")}
     return Response(made, answer.status_code, headers=headers, media_type=YAML)
 

@@ -235,7 +235,7 @@ _OF_STATES: Mapping[str, Advice] = {
         {"current": 2},
     ),
     "at_capacity": Advice(
-        "Wait for `Retry-After` seconds, and try again; the operator can raise the setting that `detail` names.",
+        "Wait for `Retry-After` seconds, and try again; the operator can raise a setting that `detail` names.",
         "1,000 executions are alive (GRAPHWIRE_MAX_EXECUTIONS)",
         {"limit": 1_000},
     ),

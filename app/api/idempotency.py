@@ -1,6 +1,5 @@
 """The header ``Idempotency-Key``: draft-ietf-httpapi-idempotency-key-header, its value taken as it stands."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -10,7 +9,7 @@ import msgspec
 from pydantic import BaseModel
 from starlette.requests import Request
 
-from app.api.bodies import LARGE_BYTES
+from app.api.beside import LARGE_BYTES, Beside
 from app.api.errors import InvalidIdempotencyKey, UseLocation
 from app.services.idempotency import Idempotency, Turn
 
@@ -84,9 +83,8 @@ async def once(request: Request, key: str | None, body: BaseModel | Any) -> Asyn
 
 
 async def _fingerprint(request: Request, body: BaseModel | Any) -> bytes:
-    if _is_large(request):
-        return await asyncio.to_thread(_digest, request, body)
-    return _digest(request, body)
+    beside: Beside = request.state.beside
+    return await beside.read("json", _size(request), lambda: _digest(request, body))
 
 
 def _digest(request: Request, body: BaseModel | Any) -> bytes:
@@ -97,6 +95,9 @@ def _digest(request: Request, body: BaseModel | Any) -> bytes:
     return digest.digest()
 
 
-def _is_large(request: Request) -> bool:
+def _size(request: Request) -> int:
+    """Return how many bytes the body has; of one that did not say, so many that it counts as large."""
     declared = request.headers.get("content-length")
-    return "transfer-encoding" in request.headers if declared is None else int(declared) > LARGE_BYTES
+    if declared is not None:
+        return int(declared)
+    return LARGE_BYTES["json"] + 1 if "transfer-encoding" in request.headers else 0

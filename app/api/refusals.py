@@ -39,7 +39,7 @@ ANY_REQUEST: Final[tuple[Refusal, ...]] = (
 
 BODY: Final[tuple[Refusal, ...]] = (
     MalformedInput, DuplicateKey, InvalidText, errors.BodyTooLarge, errors.UnsupportedMediaType,
-    errors.UnsupportedCompression, InvalidInput, TooDeep,
+    errors.UnsupportedCompression, InvalidInput, TooDeep, AtCapacity,
 )  # fmt: skip
 """Where a body is read."""
 
@@ -54,7 +54,7 @@ KEYED: Final[tuple[Refusal, ...]] = (errors.InvalidIdempotencyKey, IdempotencyMi
 
 START: Final[tuple[Refusal, ...]] = (
     *BODY, *KEYED, NotFound, errors.NotAcceptable, errors.UseLocation, CodeChanged, StateInvalid, GraphInvalid,
-    UnknownNodeType, AtCapacity, ShuttingDown, StorageUnavailable, HistoryDamaged,
+    UnknownNodeType, ShuttingDown, StorageUnavailable, HistoryDamaged,
 )  # fmt: skip
 """Where an execution is started."""
 

@@ -1,9 +1,13 @@
 import asyncio
 import json
+import threading
 from pathlib import Path
 
+import httpx
 import pytest
 
+from app.api import beside, bodies
+from graphwire.graphs.documents import Document, Format, read_document
 from tests.live.serving import Service, connection, request, serving
 
 START = "/graphs/chain/execute"
@@ -265,3 +269,46 @@ async def test_a_client_that_leaves_in_the_middle_of_its_upload_starts_nothing(s
         while service.server.server_state.tasks:
             await service.client.get("/health/live")
     assert (await service.client.get("/executions")).json()["items"] == []
+
+
+def large(kind: str) -> tuple[bytes, dict[str, str]]:
+    """A definition that is too large for the event loop, and its type."""
+    nodes = [{"id": f"n{number}", "type": "transform", "config": {"set": {"x": "1"}}} for number in range(500)]
+    text = json.dumps({"id": "large", "nodes": nodes}).encode()  # JSON is YAML
+    return text, {"Content-Type": f"application/{kind}"}
+
+
+@pytest.mark.bad_input(17)
+async def test_large_bodies_that_are_read_keep_nothing_else_waiting_and_too_many_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, original = threading.Event(), read_document
+
+    def slowly(data: bytes, format: Format, *, max_depth: int) -> Document:
+        if format == "yaml":
+            assert go.wait(10)
+        return original(data, format, max_depth=max_depth)
+
+    monkeypatch.setattr(bodies, "read_document", slowly)
+    text, yaml = large("yaml")
+    monkeypatch.setattr(beside, "MOST_BYTES", {**beside.MOST_BYTES, "yaml": 40 * len(text)})
+    async with serving(tmp_path) as service:
+
+        async def validate() -> httpx.Response:
+            return await service.client.post("/graphs/validate", content=text, headers=yaml, timeout=30)
+
+        try:
+            asked = [asyncio.create_task(validate()) for _ in range(41)]
+            (refused,), waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+            answer = refused.result()
+            assert (answer.status_code, answer.json()["code"]) == (429, "at_capacity")
+            assert int(answer.headers["retry-after"]) > 0
+
+            created = await service.client.post("/graphs", content=text, headers=large("json")[1])
+            drawn = await service.client.get("/graphs/large/diagram")
+            written = await service.client.get("/graphs/large", headers={"Accept": "application/yaml"})
+            assert [created.status_code, drawn.status_code, written.status_code] == [201, 200, 200]
+            assert (await service.run("chain"))["status"] == "completed"
+        finally:
+            go.set()
+        assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {200}

@@ -1,6 +1,5 @@
 """Graphs: definitions as data."""
 
-import asyncio
 import re
 from collections.abc import Container, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api import errors, pagination, refusals
+from app.api.beside import Beside
 from app.api.bodies import located, reading_definition
 from app.api.dependencies import Bounds, BoundsDep, Graphs
 from app.api.documents import DocumentRoute
@@ -31,7 +31,7 @@ from app.services.errors import GraphExists, GraphReadOnly, PreconditionRequired
 from app.services.graphs import GraphView
 from app.storage.errors import RevisionConflict
 from app.storage.repositories.idempotency import MadeVersion
-from graphwire.errors import GraphInUse, InvalidCursor, InvalidInput, NotFound, StorageUnavailable, quoted
+from graphwire.errors import AtCapacity, GraphInUse, InvalidCursor, InvalidInput, NotFound, StorageUnavailable, quoted
 from graphwire.graphs.definition import GraphDefinition
 from graphwire.graphs.diagram import to_dot, to_mermaid
 from graphwire.graphs.documents import Document
@@ -42,11 +42,13 @@ drawings = APIRouter(tags=["graphs"])
 
 MERMAID = "text/vnd.mermaid"
 DOT = "text/vnd.graphviz"
+NODE_BYTES = 100
+"""What a node with its edges counts for when it is drawn."""
 _UNCHANGED: Mapping[int | str, Any] = {
     304: {"description": "It is the version that `If-None-Match` names.", "headers": described_headers("ETag")}
 }
-_LOOK = (NotFound, errors.NotAcceptable, StorageUnavailable)
-_LIST = (InvalidCursor, errors.NotAcceptable, InvalidInput, StorageUnavailable)
+_LOOK = (NotFound, errors.NotAcceptable, AtCapacity, StorageUnavailable)
+_LIST = (InvalidCursor, errors.NotAcceptable, InvalidInput, AtCapacity, StorageUnavailable)
 _STORED = "The definition, as JSON or YAML: nodes, edges between them, and the state that an execution begins with."
 _STORED_GRAPH = {
     "id": "discount",
@@ -152,8 +154,8 @@ async def validate_graph(request: Request, bounds: BoundsDep, graphs: Graphs) ->
     """
     async with read_definition(request, bounds) as document:
         judged = await graphs.judge(document.value)
-    wrong = await located(document, judged.findings.problems)
-    odd = await located(document, judged.findings.warnings)
+    wrong = await located(request, document, judged.findings.problems)
+    odd = await located(request, document, judged.findings.warnings)
     return answers.answer(shapes.validation(judged, wrong, odd))
 
 
@@ -297,7 +299,9 @@ async def draw_graph(
     chosen = choose(accepted(request), (*offered, "text/plain"))
     media_type = chosen if chosen in offered else offered[0]
     definition = await graphs.definition(GraphId(graph_id))
-    text = await asyncio.to_thread(to_mermaid if media_type == MERMAID else to_dot, definition)
+    draw = to_mermaid if media_type == MERMAID else to_dot
+    beside: Beside = request.state.beside
+    text = await beside.write(NODE_BYTES * len(definition.nodes), lambda: draw(definition))
     return Response(text, headers={"Content-Type": f"{media_type}; charset=utf-8"})
 
 
