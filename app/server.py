@@ -5,6 +5,7 @@ import logging
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 
@@ -73,5 +74,6 @@ def announce(host: str, port: int) -> None:
     address = f"http://{shown}:{port}"
     url = shlex.quote(f"{address}/graphs/{EXAMPLE_GRAPH}/execute/stream")
     lines = (f"Graphwire serves at {address} (documentation: {address}/docs)", "", f"  curl -N -X POST {url}", "", "")
-    sys.stdout.write("\n".join(lines))
-    sys.stdout.flush()
+    with suppress(OSError):  # nobody need read it
+        sys.stdout.write("\n".join(lines))
+        sys.stdout.flush()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from graphwire.engine.ports import ExecutionEnd
 from graphwire.engine.progress import Progress
 from graphwire.engine.runner import Runner, Start
 from graphwire.engine.supervisor import Supervisor
+from graphwire.errors import CommandNotAllowed
 from graphwire.events.feed import Feed
 from graphwire.events.hub import Behind, End, Hub, Page, Published
 from graphwire.events.types import Failure
@@ -86,7 +87,7 @@ class LiveRun:
 
     async def cancel(self, reason: str | None = None) -> None:
         """Ask for cancellation; safe to repeat. The end comes as events do."""
-        if not self._runner.is_ended:
+        with suppress(CommandNotAllowed):  # it has ended, perhaps a moment ago
             await self._runner.cancel(reason)
 
     async def finished(self) -> Finished:

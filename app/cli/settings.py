@@ -21,7 +21,7 @@ def read_settings(**given: Any) -> Settings:
         for problem in error.errors(include_url=False, include_input=False):
             name = str(problem["loc"][0]) if problem["loc"] else ""
             place = f"--{name.replace('_', '-')}" if name in options else f"{PREFIX}{name.upper()}"
-            complain(f"{place}: {problem['msg']}")
+            complain(f"{place}: {problem['msg'].removeprefix('Value error, ')}")
         raise typer.Exit(WRONG_USE) from None
     for sentence in unknown_variables(os.environ):
         error_console().print(f"warning: {sentence}")

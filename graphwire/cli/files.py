@@ -1,6 +1,6 @@
 """A file with graphs, as the commands take it: Python, JSON or YAML."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -8,15 +8,15 @@ from typing import Any, Final
 
 from graphwire.errors import GraphInvalid, InvalidInput, NotFound, Problem, quoted
 from graphwire.graphs.builder import Graph
-from graphwire.graphs.code import Code, is_reference
+from graphwire.graphs.code import Code, modules_named
 from graphwire.graphs.definition import GraphDefinition
 from graphwire.graphs.documents import format_of_suffix, read_document
-from graphwire.graphs.folder_files import FolderFile, read_files
+from graphwire.graphs.folder_files import FolderFile, read_file, read_files
+from graphwire.graphs.loader import MAX_FILE_BYTES
 from graphwire.graphs.python_run import PythonRun
 from graphwire.graphs.registry import Registry
 from graphwire.graphs.validation import check_value
 
-MAX_FILE_BYTES: Final = 5 * 1024 * 1024
 SUFFIXES: Final = (".py", ".json", ".yaml", ".yml")
 
 
@@ -45,6 +45,10 @@ class GraphFile:
     problems: tuple[Problem, ...] = ()
     left_out: int = 0
 
+    def has(self, graph_id: str | None) -> bool:
+        """Whether there is a graph with this id; without one, any."""
+        return any(graph_id in (None, graph.definition.id) for graph in self.graphs)
+
     def graph(self, graph_id: str | None) -> FileGraph:
         """Return the graph with this id; without one the only graph.
 
@@ -69,18 +73,13 @@ def read_graph_file(path: Path, registry: Registry, *, needs_graph: bool = True)
 
     What is wrong is in ``problems``, never raised; ``needs_graph`` has a Python file without a graph be wrong.
     """
-    if path.suffix not in SUFFIXES:
+    if path.suffix not in SUFFIXES and path.is_file():
         detail = f"a graph is in a file that ends with {', '.join(SUFFIXES)}"
         return GraphFile(path, "", problems=(Problem("", "unknown_suffix", detail),))
-    try:
-        with path.open("rb") as opened:
-            data = opened.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        return GraphFile(path, "", problems=(Problem("", "file_unreadable", error.strerror or "it cannot be read"),))
-    if len(data) > MAX_FILE_BYTES:
-        detail = f"more than {MAX_FILE_BYTES:,} bytes"
-        return GraphFile(path, "", problems=(Problem("", "file_too_large", detail),))
-    file, text = FolderFile(path, data), data.decode(errors="replace")
+    file = read_file(path, max_bytes=MAX_FILE_BYTES)
+    if not isinstance(file, FolderFile):
+        return GraphFile(path, "", problems=tuple(file))
+    text = file.data.decode("utf-8-sig", errors="replace")
     if path.suffix == ".py":
         return _read_python(file, text, registry, needs_graph=needs_graph)
     return _read_document(file, text, registry)
@@ -119,19 +118,18 @@ def _read_python(file: FolderFile, text: str, registry: Registry, *, needs_graph
         code = Code(graph.code.functions, modules={**modules, file.path.stem: module})
         problems += failures
         try:
-            graphs.append(FileGraph(*_swapped(check_value(graph.value, registry, code=code), code)))
+            definition, warnings = check_value(graph.value, registry, code=code)
+            graphs.append(FileGraph(definition, code, warnings))
         except InvalidInput as error:
             problems += _problems(error)
             left_out += error.left_out
+    for index, each in enumerate(graphs):
+        if any(each.definition.id == other.definition.id for other in graphs[:index]):
+            detail = f"the file has two graphs {quoted(each.definition.id)}"
+            problems.append(Problem("/id", "duplicate_graph", detail))
     if needs_graph and not found:
         problems.append(Problem("", "no_graph", "the file makes no Graph under a name of its own"))
     return GraphFile(file.path, text, tuple(graphs), tuple(problems), left_out)
-
-
-def _swapped(
-    checked: tuple[GraphDefinition, tuple[Problem, ...]], code: Code
-) -> tuple[GraphDefinition, Code, tuple[Problem, ...]]:
-    return checked[0], code, checked[1]
 
 
 def _run_beside(folder: Path, *own: FolderFile) -> PythonRun:
@@ -148,7 +146,7 @@ def _modules(value: Any, run: PythonRun) -> tuple[Mapping[str, ModuleType], tupl
     """Run the Python files of the folder that a definition names, and return them by name."""
     modules: dict[str, ModuleType] = {}
     failures: list[Problem] = []
-    for name in sorted({text.partition(":")[0] for text in _texts(value) if is_reference(text)} & run.files.keys()):
+    for name in sorted(modules_named(value) & run.files.keys()):
         try:
             modules[name] = run.module(name)
         except GraphInvalid as error:
@@ -159,17 +157,3 @@ def _modules(value: Any, run: PythonRun) -> tuple[Mapping[str, ModuleType], tupl
 
 def _problems(error: InvalidInput) -> tuple[Problem, ...]:
     return error.problems or (Problem("", error.code, error.detail),)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    stack = [value]
-    while stack:
-        match stack.pop():
-            case str() as text:
-                yield text
-            case dict() as found:
-                stack += found.values()
-            case list() | tuple() as items:
-                stack += items
-            case _:
-                pass

@@ -12,12 +12,14 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from graphwire.cli.printing import printable
+from graphwire.cli.printing import printable, tell
 from graphwire.cli.run_view import Line, Row, RunView, in_words
 from graphwire.engine.progress import Progress
 
 MAX_ROWS: Final = 8
 MAX_TEXTS: Final = 3
+MAX_LINES: Final = 100
+"""At one drawing; who logs faster than that is not read."""
 TEXT_LINES: Final = 4
 _STYLES: Final = {"plain": "", "good": "green", "warning": "yellow", "bad": "bold red"}
 
@@ -33,10 +35,6 @@ class Screen(Protocol):
 
     def show(self, view: RunView, progress: Progress, elapsed_s: float) -> None:
         """Show how things stand; called some ten times a second, and at the end."""
-        ...
-
-    def say(self, sentence: str) -> None:
-        """Tell something that stays."""
         ...
 
 
@@ -59,12 +57,12 @@ class LiveScreen:
         self._live.__exit__(kind, error, traceback)
 
     def show(self, view: RunView, progress: Progress, elapsed_s: float) -> None:
-        for line in view.take_lines():
-            self._console.print(told(line))
+        lines = list(view.take_lines())
+        if lines:  # printed at once: each time costs a drawing of all that stands below
+            left_out = max(0, len(lines) - MAX_LINES)
+            note = [Text(f"           … {left_out:,} more lines", "dim")] if left_out else []
+            self._console.print(Text("\n").join([*note, *map(told, lines[left_out:])]))
         self._live.update(Group(*self._parts(view, progress, elapsed_s)), refresh=True)
-
-    def say(self, sentence: str) -> None:
-        self._console.print(Text(sentence, "bold yellow"))
 
     def _parts(self, view: RunView, progress: Progress, elapsed_s: float) -> Iterator[Table | Text]:
         rows = list(view.rows.values())
@@ -90,9 +88,6 @@ class LiveScreen:
 class PlainScreen:
     """A line for each thing that happens, for pipes and logs."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
     def __enter__(self) -> Self:
         return self
 
@@ -102,19 +97,14 @@ class PlainScreen:
         pass
 
     def show(self, view: RunView, progress: Progress, elapsed_s: float) -> None:
-        for line in view.take_lines():
-            self._console.print(told(line))
-
-    def say(self, sentence: str) -> None:
-        self._console.print(Text(sentence))
+        lines = [told(line) for line in view.take_lines()]
+        if lines:
+            tell(Text("\n").join(lines))
 
 
 class NoScreen:
     """Shows nothing of the run: ``--quiet`` and ``--json``."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
     def __enter__(self) -> Self:
         return self
 
@@ -124,11 +114,7 @@ class NoScreen:
         pass
 
     def show(self, view: RunView, progress: Progress, elapsed_s: float) -> None:
-        for _ in view.take_lines():
-            pass
-
-    def say(self, sentence: str) -> None:
-        self._console.print(Text(sentence))
+        """See ``Screen``."""
 
 
 def told(line: Line) -> Text:

@@ -1,6 +1,5 @@
 """The command ``graphwire``: its options, its commands, and how it ends."""
 
-import os
 import sys
 from importlib.metadata import entry_points, version
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Annotated
 import typer
 
 from graphwire.cli.files import read_graph_file
-from graphwire.cli.printing import complain, complain_of
+from graphwire.cli.printing import complain, complain_of, error_console, open_streams, prints_aside
 from graphwire.cli.run import RunOptions, read_state, run_graph
 from graphwire.cli.show import Drawing, show_graph
 from graphwire.cli.validate import show_problems, validate_files
@@ -38,6 +37,7 @@ def make_app() -> typer.Typer:
 
 def main() -> None:
     """Run the command. An error on purpose is a sentence; any other one is a bug and shows where it is."""
+    open_streams()
     try:
         make_app()()
     except InvalidInput as error:
@@ -46,10 +46,6 @@ def main() -> None:
     except GraphwireError as error:
         complain(error.detail)
         sys.exit(WRONG_USE)
-    except BrokenPipeError:
-        # Whoever read has seen enough. What is left in the buffer must not fail at the exit again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
@@ -98,9 +94,10 @@ def run(
     Ends with status 0 when it completed, 1 when it failed, 2 when it could not start, 130 after Ctrl-C, which cancels
     the run; a second one ends it at once.
     """
-    file = read_graph_file(path, builtin_registry())
-    if not file.graphs:
-        show_problems(file)
+    with prints_aside():
+        file = read_graph_file(path, builtin_registry())
+    if file.problems and not file.has(graph):
+        show_problems(file, error_console())
         raise typer.Exit(WRONG_USE)
     options = RunOptions(
         state=read_state(state, set_ or []),

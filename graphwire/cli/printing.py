@@ -1,14 +1,47 @@
 """Where the command writes: results to standard output, all else to standard error."""
 
+import contextlib
+import io
+import os
 import sys
+from collections.abc import Iterator
 from typing import Final
 
 from rich.console import Console
 from rich.text import Text
 
-from graphwire.errors import InvalidInput, Problem
+from graphwire.errors import GraphwireError, InvalidInput, Problem
 
 _MORE: Final = 20
+READER_GONE: Final = 1
+
+
+class NotWritten(GraphwireError):
+    """A result could not be written."""
+
+    code, title = "not_written", "Not written"
+
+
+def open_streams() -> None:
+    """Have all three standard streams be open, whoever started the command, and take any text."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # for the whole process
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def prints_aside() -> Iterator[None]:
+    """Have what the code of graphs prints go to standard error, within the block."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
 
 
 def error_console() -> Console:
@@ -30,8 +63,15 @@ def printable(text: str, limit: int = 200) -> str:
 
 
 def complain(sentence: str) -> None:
-    """Say on standard error what is wrong and what to do."""
-    error_console().print(Text.assemble(("error: ", "bold red"), printable(sentence, 2_000)))
+    """Say on standard error what is wrong and what to do; further lines say more."""
+    first, *more = (printable(line, 2_000) for line in sentence.split("\n"))
+    tell(Text("\n").join([Text.assemble(("error: ", "bold red"), first), *map(Text, more)]))
+
+
+def tell(text: Text) -> None:
+    """Write to standard error; where nobody can read that, nothing is lost."""
+    with contextlib.suppress(OSError):
+        error_console().print(text)
 
 
 def complain_of(error: InvalidInput) -> None:
@@ -42,10 +82,10 @@ def complain_of(error: InvalidInput) -> None:
         return
     complain(error.detail)
     for problem in problems[:_MORE]:
-        error_console().print(Text(f"  {place_of(problem)}{printable(problem.detail, 500)}"))
+        tell(Text(f"  {place_of(problem)}{printable(problem.detail, 500)}"))
     left_out = len(problems) - _MORE + error.left_out
     if left_out > 0:
-        error_console().print(Text(f"  and {left_out:,} more"))
+        tell(Text(f"  and {left_out:,} more"))
 
 
 def place_of(problem: Problem) -> str:
@@ -56,10 +96,20 @@ def place_of(problem: Problem) -> str:
 
 
 def write_bytes(data: bytes) -> None:
-    """Write to standard output as it is.
+    """Write a result to standard output as it is.
 
     Raises:
-        BrokenPipeError: Nobody reads it any more.
+        NotWritten: It cannot be written, but for a reader that has gone: that ends the command quietly.
     """
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    stream = sys.__stdout__ or sys.stdout
+    try:
+        stream.flush()
+        stream.buffer.write(data)
+        stream.buffer.flush()
+    except BrokenPipeError:
+        # What is left in the buffer must not fail at the exit again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise SystemExit(READER_GONE) from None
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise NotWritten(f"standard output cannot be written: {error.strerror}") from None

@@ -11,13 +11,14 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 from rich.text import Text
 
 from graphwire.cli.files import FileGraph
 from graphwire.cli.live import LiveScreen, NoScreen, PlainScreen, Screen
-from graphwire.cli.printing import error_console, printable, write_bytes
+from graphwire.cli.printing import NotWritten, error_console, printable, prints_aside, tell, write_bytes
 from graphwire.cli.run_view import RunView, in_words
 from graphwire.engine.options import Options
 from graphwire.engine.plan import Plan, compile_plan
@@ -57,6 +58,7 @@ def run_graph(graph: FileGraph, options: RunOptions) -> int:
 
     Raises:
         StateInvalid: The state does not fit the graph.
+        NotWritten: The result cannot be written; where that shows at once, nothing was started.
     """
     plan = compile_plan(graph.definition, builtin_registry(), graph.code)
     start = Start(
@@ -67,9 +69,15 @@ def run_graph(graph: FileGraph, options: RunOptions) -> int:
         ),
         timeout_s=options.timeout_s,
     )
-    finished, signalled = asyncio.run(_Running(plan, start, options).run())
+    if options.output is not None:
+        _require_writable(options.output)
+    running = _Running(plan, start, options)
+    with prints_aside(), running.signals():
+        finished = asyncio.run(running.run())
     _tell_end(finished, options)
-    return _STATUS[signalled] if signalled is not None else 0 if finished.status == "completed" else 1
+    if finished.status == "cancelled" and running.signalled is not None:
+        return _STATUS[running.signalled]
+    return 0 if finished.status == "completed" else 1
 
 
 def read_state(text: str | None, assignments: list[str]) -> dict[str, Any]:
@@ -91,10 +99,18 @@ def read_state(text: str | None, assignments: list[str]) -> dict[str, Any]:
         if not (key and is_pair):
             raise StateInvalid(f"write key=value, not {printable(assignment, 64)}")
         try:
-            state[key] = read_json(value_text.encode())
+            state[key] = read_json(value_text.encode(errors="surrogateescape"))
         except InvalidInput:
-            state[key] = value_text
+            state[key] = value_text  # a text that is none is refused with the state
     return state
+
+
+def _require_writable(path: Path) -> None:
+    try:
+        with path.open("ab"):
+            pass
+    except OSError as error:
+        raise NotWritten(f"{path}: {error.strerror}; nothing was started") from None
 
 
 def _given(text: str) -> bytes:
@@ -116,28 +132,30 @@ class _Running:
         self._view = RunView()
         self._screen = _screen(str(plan.definition.name or plan.definition.id), options)
         self._began = time.monotonic()
-        self._signalled: signal.Signals | None = None
-        self._cancelling: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._cancelled = asyncio.Event()
+        self.signalled: signal.Signals | None = None
 
-    async def run(self) -> tuple[Finished, signal.Signals | None]:
+    async def run(self) -> Finished:
         with self._screen:
-            async with start_live(self._plan, self._start) as run:
-                with self._signals(run):
-                    return await self._follow(run), self._signalled
+            async with start_live(self._plan, self._start) as run, asyncio.TaskGroup() as group:
+                helpers = [group.create_task(self._draw(run)), group.create_task(self._cancel(run))]
+                self._loop = asyncio.get_running_loop()
+                try:
+                    return await self._follow(run)
+                finally:
+                    for helper in helpers:
+                        helper.cancel()
+                    self._show(run)
 
     async def _follow(self, run: LiveRun) -> Finished:
-        drawing = asyncio.get_running_loop().create_task(self._draw(run))
-        try:
-            async for lines in run.pages():
-                if self._options.as_json:
-                    write_bytes(b"\n".join([*lines, b""]))
-                elif not self._options.quiet:
-                    for line in lines:
-                        self._view.apply(decode_line(line))
-            return await run.finished()
-        finally:
-            drawing.cancel()
-            self._show(run)
+        async for lines in run.pages():
+            if self._options.as_json:
+                write_bytes(b"\n".join([*lines, b""]))
+            elif not self._options.quiet:
+                for line in lines:
+                    self._view.apply(decode_line(line))
+        return await run.finished()
 
     async def _draw(self, run: LiveRun) -> None:
         while True:
@@ -147,40 +165,44 @@ class _Running:
     def _show(self, run: LiveRun) -> None:
         self._screen.show(self._view, run.progress(), time.monotonic() - self._began)
 
+    async def _cancel(self, run: LiveRun) -> None:
+        await self._cancelled.wait()
+        assert self.signalled is not None
+        await run.cancel(f"stopped by {self.signalled.name}")
+
     @contextlib.contextmanager
-    def _signals(self, run: LiveRun) -> Iterator[None]:
-        if sys.platform == "win32":  # no loop there hears signals: Ctrl-C ends the run at once
-            yield
-            return
-        loop = asyncio.get_running_loop()
-        for each in _STATUS:
-            loop.add_signal_handler(each, self._stop, run, each)
+    def signals(self) -> Iterator[None]:
+        """Hear of signals within the block. Not by the loop, which a node may hold."""
+        before = {each: signal.signal(each, self._stop) for each in _STATUS}
         try:
             yield
         finally:
-            for each in _STATUS:
-                loop.remove_signal_handler(each)
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
-    def _stop(self, run: LiveRun, signalled: signal.Signals) -> None:
-        if self._signalled is not None:
-            self._screen.__exit__(None, None, None)
-            os._exit(_STATUS[signalled])  # also where a node holds a thread
-        self._signalled = signalled
-        self._screen.say("Cancelling. Once more ends it at once.")
-        self._cancelling = asyncio.get_running_loop().create_task(run.cancel(f"stopped by {signalled.name}"))
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if self.signalled is not None or self._loop is None:
+            os._exit(_STATUS[signal.Signals(number)])  # also where a node holds the loop or a thread
+        self.signalled = signal.Signals(number)
+        with contextlib.suppress(OSError):  # said here: the loop may be held
+            os.write(2, b"\nCancelling. Once more ends it at once.\n")
+        self._loop.call_soon_threadsafe(self._cancelled.set)
 
 
 def _screen(name: str, options: RunOptions) -> Screen:
-    console = error_console()
     if options.as_json or options.quiet:
-        return NoScreen(console)
-    return LiveScreen(console, name) if console.is_terminal else PlainScreen(console)
+        return NoScreen()
+    console = error_console()
+    return LiveScreen(console, name) if console.is_terminal else PlainScreen()
 
 
 def _tell_end(finished: Finished, options: RunOptions) -> None:
     state = json.dumps(finished.state, ensure_ascii=False, indent=2).encode(errors="backslashreplace") + b"\n"
     if options.output is not None:
-        options.output.write_bytes(state)
+        try:
+            options.output.write_bytes(state)
+        except OSError as failure:
+            raise NotWritten(f"{options.output}: {failure.strerror}") from None
     if options.as_json:
         return
     if not options.quiet:
@@ -188,10 +210,10 @@ def _tell_end(finished: Finished, options: RunOptions) -> None:
         partial = " (partial: a node failed on the way)" if finished.outcome == "partial" else ""
         steps = f"{finished.steps:,} step" + ("" if finished.steps == 1 else "s")
         took = f"after {in_words(finished.duration_ms / 1000)} and {steps}"
-        error_console().print(Text.assemble((f"{finished.status}{partial}", style), f" {took}"))
+        tell(Text.assemble((f"{finished.status}{partial}", style), f" {took}"))
     if finished.error is not None:
         error = finished.error
         where = f" in {printable(str(error.node))}" if isinstance(error.node, str) else ""
-        error_console().print(Text(f"{error.code}{where}: {error.type}: {printable(error.message, 2_000)}", "red"))
+        tell(Text(f"{error.code}{where}: {error.type}: {printable(error.message, 2_000)}", "red"))
     if options.output is None:
         write_bytes(state)

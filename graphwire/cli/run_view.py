@@ -79,7 +79,8 @@ class RunView:
                 self._tell(f"{_name(event)} failed: {_failure(error)}{rest}", "warning" if will_retry else "bad")
             case types.NodeCancelled(reason=reason):
                 self._close(event)
-                self._tell(f"{_name(event)} cancelled: {printable(reason)}", "warning")
+                why = "" if reason == "cancelled" else f": {printable(reason)}"
+                self._tell(f"{_name(event)} was cancelled{why}", "warning")
             case types.NodeProgress() as progress:
                 self._progress(key, progress)
             case types.LlmChunk() as chunk:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from graphwire.cli.files import read_graph_file
-from graphwire.cli.printing import write_bytes
+from graphwire.cli.printing import error_console, prints_aside, write_bytes
 from graphwire.cli.validate import show_problems
 from graphwire.graphs.diagram import to_dot, to_mermaid
 from graphwire.graphs.text_tree import to_tree
@@ -16,14 +16,15 @@ _DRAW = {"tree": to_tree, "mermaid": to_mermaid, "dot": to_dot}
 
 
 def show_graph(path: Path, graph_id: str | None, drawing: Drawing) -> bool:
-    """Write a graph's drawing to standard output; where the file has problems, those, and return False.
+    """Write a graph's drawing to standard output; where its file has problems, tell those, and return False.
 
     Raises:
         NotFound: The file holds no such graph.
     """
-    file = read_graph_file(path, builtin_registry())
-    if file.problems and not file.graphs:
-        show_problems(file)
+    with prints_aside():
+        file = read_graph_file(path, builtin_registry())
+    if file.problems and not file.has(graph_id):
+        show_problems(file, error_console())
         return False
     write_bytes(_DRAW[drawing](file.graph(graph_id).definition).encode())
     return True

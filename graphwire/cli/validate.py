@@ -1,23 +1,28 @@
 """``graphwire validate``: every problem of files with graphs, as an editor would show them."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from rich.console import Console
 from rich.text import Text
 
-from graphwire.cli.excerpts import excerpt
+from graphwire.cli.excerpts import excerpt, lines_of
 from graphwire.cli.files import SUFFIXES, GraphFile, read_graph_file
-from graphwire.cli.printing import output_console, place_of, printable, write_bytes
+from graphwire.cli.printing import output_console, place_of, printable, prints_aside, write_bytes
 from graphwire.errors import Problem
 from graphwire.nodes import builtin_registry
+
+MAX_SHOWN: Final = 100
+"""Problems of a file; nobody reads more, and ``--json`` has all."""
 
 
 def validate_files(paths: Iterable[Path], *, as_json: bool) -> bool:
     """Show all problems and warnings of these files, and of the files in these folders; say whether all can run."""
     registry = builtin_registry()
-    files = [read_graph_file(path, registry, needs_graph=is_named) for path, is_named in _files(paths)]
+    with prints_aside():
+        files = [read_graph_file(path, registry, needs_graph=is_named) for path, is_named in _files(paths)]
     if as_json:
         write_bytes(json.dumps({"files": [_described(file) for file in files]}, indent=2).encode() + b"\n")
     else:
@@ -25,16 +30,24 @@ def validate_files(paths: Iterable[Path], *, as_json: bool) -> bool:
     return bool(files) and not any(file.problems for file in files)
 
 
-def show_problems(file: GraphFile) -> None:
-    """Show what is wrong with one file, on standard output."""
-    console = output_console()
-    for problem in sorted(file.problems, key=lambda each: (each.line or 0, each.column or 0)):
-        console.print(report(file, problem, is_error=True))
-    if file.left_out:
-        console.print(Text(f"{file.path}: {file.left_out:,} more problems"))
+def show_problems(file: GraphFile, console: Console) -> None:
+    """Show what is wrong with one file."""
+    _report(file, file.problems, console, is_error=True, left_out=file.left_out)
 
 
-def report(file: GraphFile, problem: Problem, *, is_error: bool) -> Text:
+def _report(
+    file: GraphFile, problems: Sequence[Problem], console: Console, *, is_error: bool, left_out: int = 0
+) -> None:
+    lines = lines_of(file.text)
+    ordered = sorted(problems, key=lambda each: (each.line or 0, each.column or 0))
+    for problem in ordered[:MAX_SHOWN]:
+        console.print(report(file, lines, problem, is_error=is_error))
+    left_out += max(0, len(ordered) - MAX_SHOWN)
+    if left_out:
+        console.print(Text(f"{file.path}: {left_out:,} more {'problems' if is_error else 'warnings'}"))
+
+
+def report(file: GraphFile, lines: Sequence[str], problem: Problem, *, is_error: bool) -> Text:
     """Return ``file:line:column: error[code] what is wrong``, and below it the line with a caret."""
     place = str(file.path)
     if problem.line is not None:
@@ -44,7 +57,7 @@ def report(file: GraphFile, problem: Problem, *, is_error: bool) -> Text:
     if problem.line is None:
         text.append(place_of(problem))
     text.append(printable(problem.detail, 1_000))
-    shown = excerpt(file.text, problem)
+    shown = excerpt(lines, problem)
     if shown is not None:
         text.append("\n").append_text(shown)
     return text
@@ -54,11 +67,10 @@ def _show(files: list[GraphFile]) -> None:
     console = output_console()
     warnings = 0
     for file in files:
-        show_problems(file)
-        for graph in file.graphs:
-            warnings += len(graph.warnings)
-            for warning in graph.warnings:
-                console.print(report(file, warning, is_error=False))
+        show_problems(file, console)
+        odd = [warning for graph in file.graphs for warning in graph.warnings]
+        warnings += len(odd)
+        _report(file, odd, console, is_error=False)
     problems = sum(len(file.problems) + file.left_out for file in files)
     count = f"{_counted(problems, 'error')}, {_counted(warnings, 'warning')} in {_counted(len(files), 'file')}"
     console.print(Text(count, "bold red" if problems or not files else "green"))

@@ -57,6 +57,24 @@ class Code:
         return found  # type: ignore[no-any-return]  # what a module holds has no type
 
 
+def modules_named(value: Any) -> set[str]:
+    """Return the modules that a definition, as a JSON value, names where code may stand: functions and reducers."""
+    found: set[str] = set()
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case dict() as fields:
+                reducers = fields.get("reducers")
+                named = [fields.get("function"), *(reducers.values() if isinstance(reducers, dict) else ())]
+                found.update(text.partition(":")[0] for text in named if isinstance(text, str) and is_reference(text))
+                waiting += fields.values()
+            case list() | tuple() as items:
+                waiting += items
+            case _:
+                pass
+    return found
+
+
 def is_reference(text: str) -> bool:
     """Whether a text has the form ``module:name``."""
     return _REFERENCE.fullmatch(text) is not None

@@ -52,6 +52,18 @@ def read_files(folder: Path, *, suffixes: Sequence[str], max_bytes: int) -> Iter
                 yield path, [Problem("", "file_unreadable", "the file cannot be read")]
 
 
+def read_file(path: Path, *, max_bytes: int) -> FolderFile | list[Problem]:
+    """Read one file that is named by whoever may read it, wherever a link leads; else say why not. Never waits."""
+    try:
+        target = path.resolve(strict=True)
+        file = _read(target, target.parent, max_bytes)
+    except _Refused as refused:
+        return [Problem("", refused.code, str(refused))]
+    except (OSError, RuntimeError) as error:
+        return [Problem("", "file_unreadable", getattr(error, "strerror", None) or "the file cannot be read")]
+    return FolderFile(path, file.data, file.modified_ns)
+
+
 def fingerprint(folder: Path) -> Fingerprint | None:
     """Return what changes when a file in the folder does, at little cost; None if the folder cannot be read."""
     try:

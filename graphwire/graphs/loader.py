@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from graphwire.errors import GraphInvalid, InvalidInput, Problem, quoted
 from graphwire.graphs.builder import Graph
-from graphwire.graphs.code import Code, is_reference
+from graphwire.graphs.code import Code, modules_named
 from graphwire.graphs.code_trial import CodeTrial
 from graphwire.graphs.definition import GraphDefinition, parse_definition
 from graphwire.graphs.documents import SUFFIXES, Document, format_of_suffix, read_document
@@ -187,7 +187,7 @@ class GraphFolder:
         place: "Document | int | None",
         needs: set[str],
     ) -> Loaded | FileFailure:
-        named = {text.partition(":")[0] for text in _texts(value) if is_reference(text)}
+        named = modules_named(value)
         needs |= named
         if functions:
             named.add(file.path.stem)
@@ -248,17 +248,3 @@ def _line_of(file: FolderFile, name: str) -> int | None:
 
 def _is_name(target: ast.expr, name: str) -> bool:
     return isinstance(target, ast.Name) and target.id == name
-
-
-def _texts(value: Any) -> Iterator[str]:
-    stack = [value]
-    while stack:
-        match stack.pop():
-            case str() as text:
-                yield text
-            case dict() as found:
-                stack += found.values()
-            case list() | tuple() as items:
-                stack += items
-            case _:
-                pass

@@ -42,9 +42,9 @@ class _Drawing:
         left = [node.id for node in definition.nodes if node.id not in self._seen]
         if left:
             yield "not reached:"
-            while left:
-                yield from self._below(left[:1])
-                left = [node for node in left if node not in self._seen]
+            for node in left:
+                if node not in self._seen:
+                    yield from self._below([node])
 
     def _below(self, roots: Sequence[str]) -> Iterator[str]:
         """Walk without recursion: a graph may be thousands of nodes deep."""

@@ -40,3 +40,12 @@ def test_a_misspelt_setting_is_warned_about() -> None:
 def test_the_version_is_told_and_completion_is_offered() -> None:
     assert graphwire("--version").stdout.startswith("graphwire ")
     assert "complete" in graphwire("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1").stdout
+
+
+def test_the_refusal_to_start_openly_says_line_by_line_what_to_do() -> None:
+    done = graphwire("serve", "--host", "0.0.0.0", "--port", "0")
+
+    assert done.returncode == 2
+    first, *more = done.stderr.splitlines()
+    assert first.startswith("error: Other machines can reach 0.0.0.0, and no key is set")
+    assert more[0].partition(":")[0] == "Set a key"

@@ -54,6 +54,33 @@ async def wait() -> int:
     return 1
 """
 
+HOLDING = """
+import time
+
+from graphwire import Graph
+
+graph = Graph("holding")
+
+
+@graph.node()
+async def spin() -> None:
+    while True:
+        time.monotonic()
+"""
+
+PRINTING = """
+from graphwire import Graph
+
+graph = Graph("printing")
+print("at import")
+
+
+@graph.node()
+def speak() -> int:
+    print("from the node")
+    return 1
+"""
+
 FAILING = """
 from graphwire import Graph
 
@@ -203,3 +230,53 @@ def test_a_file_runs_with_those_beside_it_that_it_imports(tmp_path: Path) -> Non
 
     assert (done.returncode, done.stderr) == (0, "")
     assert '"total":5' in done.stdout.replace(" ", "")
+
+
+def test_a_second_ctrl_c_ends_a_run_whose_node_holds_the_loop(tmp_path: Path) -> None:
+    with Terminal(("run", written(tmp_path, HOLDING))) as terminal:
+        terminal.wait_for("0 of 1 nodes")
+        terminal.press_ctrl_c()
+        terminal.wait_for("Cancelling.")
+        terminal.press_ctrl_c()
+
+        assert terminal.wait_ended() == 130
+
+
+def test_what_the_code_of_a_graph_prints_is_no_result(tmp_path: Path) -> None:
+    done = graphwire("run", written(tmp_path, PRINTING), "-q")
+    checked = graphwire("validate", written(tmp_path, PRINTING), "--json")
+
+    assert json.loads(done.stdout) == {"speak": 1}
+    assert "at import" in done.stderr
+    assert "from the node" in done.stderr
+    assert json.loads(checked.stdout)["files"][0]["valid"]
+
+
+def test_an_output_that_cannot_be_written_is_told_before_anything_starts(tmp_path: Path) -> None:
+    done = graphwire("run", HELLO, "-o", tmp_path / "nowhere" / "state.json")
+
+    assert done.returncode == 2
+    assert done.stderr.endswith("No such file or directory; nothing was started\n")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">/dev/full", "2>/dev/full"])
+def test_streams_that_are_closed_or_full_cost_no_traceback(tmp_path: Path, closed: str) -> None:
+    command = f"{COMMAND} run {HELLO} -o {tmp_path}/state.json {closed}"
+
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+
+    assert "Traceback" not in done.stderr
+    assert json.loads((tmp_path / "state.json").read_bytes())["length"] == 13
+
+
+def test_text_that_is_none_is_refused_with_the_state() -> None:
+    done = subprocess.run([COMMAND, "run", HELLO, "--set", b"a=\xff"], capture_output=True, timeout=60, check=False)
+
+    assert (done.returncode, b"Traceback" in done.stderr) == (2, False)
+
+
+def test_problems_of_a_graph_are_no_result(tmp_path: Path) -> None:
+    done = graphwire("run", written(tmp_path, "id: x\nnodes: 5\n", "x.yaml"), "--json")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "must be a list" in done.stderr

@@ -41,7 +41,7 @@ def test_what_cannot_be_drawn_is_explained(tmp_path: Path) -> None:
     done = graphwire("show", broken)
 
     assert done.returncode == 1
-    assert f"{broken}:2:8: error[" in done.stdout
+    assert f"{broken}:2:8: error[" in done.stderr
 
 
 def test_a_chain_of_thousands_takes_a_line_each_and_stays_in_its_column() -> None:

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,24 @@ TOLD = {
     "19-code:5:24": 'there is no module "prices"',
     "20-nothing:1:1": "the text is empty",
 }
+
+
+TWICE = """
+from graphwire import Graph
+
+one = Graph("same")
+one.node("a", "delay", {"seconds": 0})
+two = Graph("same")
+two.node("a", "delay", {"seconds": 0})
+"""
+MIXED = """
+from graphwire import Graph
+
+one = Graph("good")
+one.node("a", "delay", {"seconds": 0})
+two = Graph("bad")
+two.node("a", "none", {})
+"""
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +113,66 @@ def test_a_python_file_is_told_its_own_line(tmp_path: Path) -> None:
     assert "    3 | raise ValueError('on purpose')" in done.stdout
 
 
+def test_lines_are_counted_alike_whatever_ends_them(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.yaml"
+    path.write_bytes(b"# c\ronly: cr\r\nid: g\nnodes: [{id: a, type: none}]\n")
+
+    done = graphwire("validate", path)
+
+    assert f"{path}:4:23: error[unknown_node_type]" in done.stdout
+    assert "    4 | nodes: [{id: a, type: none}]" in done.stdout
+
+
+def test_a_file_that_never_ends_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+
+    assert "this is no regular file" in graphwire("validate", tmp_path / "pipe.yaml").stdout
+
+
+def test_only_code_that_a_definition_names_is_run(tmp_path: Path) -> None:
+    (tmp_path / "side.py").write_text("raise ValueError('run')\n", encoding="utf-8")
+    path = tmp_path / "graph.yaml"
+    path.write_text("id: g\ndescription: side:effect\nnodes: [{id: a, type: delay, config: {seconds: 0}}]\n")
+
+    assert graphwire("validate", path).returncode == 0
+
+
+def test_two_graphs_of_one_name_in_a_file_are_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "twice.py"
+    path.write_text(TWICE, encoding="utf-8")
+
+    done = graphwire("validate", path)
+
+    assert 'error[duplicate_graph] /id: the file has two graphs "same"' in done.stdout
+
+
+def test_of_a_file_with_a_sound_and_a_broken_graph_the_sound_one_runs(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.py"
+    path.write_text(MIXED, encoding="utf-8")
+
+    assert graphwire("run", path, "--graph", "good", "-q").returncode == 0
+    broken = graphwire("run", path, "--graph", "bad")
+    assert broken.returncode == 2
+    assert 'there is no node type "none"' in broken.stderr
+
+
+def test_of_thousands_of_problems_the_first_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
+    nodes = "".join(f"  - {{id: n{index}, type: none}}\n" for index in range(3_000))
+    path = tmp_path / "many.yaml"
+    path.write_text(f"id: many\nnodes:\n{nodes}", encoding="utf-8")
+
+    lines = graphwire("validate", path).stdout.splitlines()
+
+    assert lines[-2] == f"{path}: 2,900 more problems"
+    assert len(lines) == 3 * 100 + 2
+
+
 @given(before=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=300), at=st.integers(1, 300))
 def test_the_caret_stands_below_its_character_however_wide_the_others_are(before: str, at: int) -> None:
     column = min(at, len(before) + 1)
     line = before[: column - 1] + "⟨" + before[column - 1 :]
 
-    text = excerpt(line, Problem("", "x", "y", line=1, column=column))
+    text = excerpt([line], Problem("", "x", "y", line=1, column=column))
 
     assert text is not None
     above, below = text.plain.split("\n")

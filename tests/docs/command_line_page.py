@@ -17,14 +17,16 @@ Written from the code by `make docs`; a test compares the two.
 
 Results go to standard output, all else to standard error.
 On a terminal `graphwire run` draws a bar for each running node; elsewhere it writes a line for each thing that happens.
+What the code of graphs prints goes to standard error too.
 `NO_COLOR` switches colours off.
 
 | exit status | meaning |
 | --- | --- |
 | 0 | done; of `run`: the execution completed |
-| 1 | the execution failed, a graph has problems, or the database cannot be used |
-| 2 | wrong use: an option, a setting or a start's state; nothing was started |
-| 130, 143 | stopped by Ctrl-C or SIGTERM |
+| 1 | `run`: the execution failed; `validate` and `show`: a graph has problems; `database`: it cannot be used |
+| 2 | wrong use: an option, a setting, a start's state, a graph that cannot be run; nothing was started |
+| 3 | `serve` could not start: the port is taken, the database is in use |
+| 130, 143 | `run` was stopped by Ctrl-C or SIGTERM; `serve` ends with 0 then |
 
 `graphwire --install-completion` installs completion for the current shell, `graphwire --version` tells the version.
 """
