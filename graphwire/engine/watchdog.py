@@ -25,6 +25,7 @@ class Watchdog:
     engine's time per node.
 
     It beats as long as there is something to watch, and once more: runs that follow each other closely find it at work.
+    A loop that stands still, though it is left open, is not looked at until it turns again.
 
     Args:
         performing: The code of the coroutine that performs attempts; its local ``attempt`` is the one that holds.
@@ -38,6 +39,7 @@ class Watchdog:
         self._loop_thread = threading.get_ident()
         self._beaten_ns = 0
         self._is_beating = False
+        self._next_beat: asyncio.TimerHandle | None = None
         self._suspect: Attempt | None = None
         self._suspected_beat = 0
         self._suspected_ns = 0
@@ -56,9 +58,7 @@ class Watchdog:
         """There is something to watch, until as many have left as have entered."""
         self._watched += 1
         if not self._is_beating:
-            self._is_beating = True
             self._beat()
-            _WATCH.add(self._reference)
 
     def leave(self) -> None:
         """What was entered is over."""
@@ -70,7 +70,7 @@ class Watchdog:
         if now_ns - beaten_ns < LATE_NS:
             self._suspect = None
             return
-        if self._loop.is_closed():
+        if not self._loop.is_running():
             self._rest()
             return
         found = self._holder()
@@ -83,8 +83,13 @@ class Watchdog:
 
     def _beat(self) -> None:
         self._beaten_ns = time.monotonic_ns()
+        if self._next_beat is not None:
+            self._next_beat.cancel()  # it is due yet if the loop stood still and somebody entered meanwhile
+            self._next_beat = None
         if self._watched:
-            self._loop.call_later(BEAT_S, self._beat)
+            self._next_beat = self._loop.call_later(BEAT_S, self._beat)
+            self._is_beating = True
+            _WATCH.add(self._reference)  # each time: the other thread lets it rest when it finds the loop at a stand
         else:
             self._rest()
 
