@@ -62,7 +62,7 @@ class AddressTooLong(GraphwireError):
 
 
 class HeadersTooLarge(GraphwireError):
-    """A request has more than 100 headers, or one of more than 16 KiB."""
+    """A request has more than 100 headers, one of over 16 KiB, over 64 KiB of them, or too long an ``Accept``."""
 
     code, title = "headers_too_large", "Headers too large"
 

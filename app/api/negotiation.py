@@ -4,13 +4,15 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.requests import Request
 
-from app.api.errors import NotAcceptable
+from app.api.errors import HeadersTooLarge, NotAcceptable
 
 SSE = "text/event-stream"
 NDJSON = "application/x-ndjson"
 JSON = "application/json"
 YAML = "application/yaml"
 HTML = "text/html"
+
+MAX_ACCEPT_CHARACTERS = 4_096
 
 
 def choose(accept: str | None, offered: Sequence[str]) -> str:
@@ -20,9 +22,12 @@ def choose(accept: str | None, offered: Sequence[str]) -> str:
 
     Raises:
         NotAcceptable: Nothing on offer satisfies it.
+        HeadersTooLarge: It is longer than ``MAX_ACCEPT_CHARACTERS``.
     """
     if accept is None or not accept.strip():
         return offered[0]
+    if len(accept) > MAX_ACCEPT_CHARACTERS:
+        raise HeadersTooLarge(f"Accept has more than {MAX_ACCEPT_CHARACTERS:,} characters")
     ranges = [_range(position, part) for position, part in enumerate(accept.split(",")) if part.strip()]
     best: tuple[float, int, int] | None = None
     chosen = ""

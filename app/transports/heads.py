@@ -10,6 +10,7 @@ from app.transports.pipeline import Pipelined
 
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 16 * 1024
+MAX_HEADERS_BYTES = 64 * 1024
 MAX_ADDRESS_BYTES = 8 * 1024
 
 _ABSOLUTE = re.compile(rb"https?://([^/?#@]+)/[^#]*", re.IGNORECASE)
@@ -52,7 +53,8 @@ HEADERS_TOO_LARGE = Refusal(
     431,
     "headers_too_large",
     "Headers too large",
-    f"the request has a header of more than {MAX_HEADER_BYTES:,} bytes or more than {MAX_HEADERS} of them",
+    f"the request has a header of more than {MAX_HEADER_BYTES:,} bytes, more than {MAX_HEADERS} of them, "
+    f"or more than {MAX_HEADERS_BYTES:,} bytes of them together",
 )
 
 
@@ -72,6 +74,7 @@ class BoundedHeads(Pipelined):
 
     _refusal: Refusal | None = None
     _is_head_over = False
+    _headers_bytes = 0
     _unread_bytes = 0
     """What the parser holds back since it last told anything."""
 
@@ -85,7 +88,7 @@ class BoundedHeads(Pipelined):
     # The callbacks below run for every request: they call Uvicorn's own only where there is something to call.
 
     def on_url(self, url: bytes) -> None:
-        self._unread_bytes = 0
+        self._unread_bytes = self._headers_bytes = 0
         self._is_head_over = False
         self.url += url
         if len(self.url) > MAX_ADDRESS_BYTES:
@@ -98,7 +101,9 @@ class BoundedHeads(Pipelined):
         name = name.lower()
         headers = self.headers
         headers.append((name, value))
-        if len(name) + len(value) > MAX_HEADER_BYTES or len(headers) > MAX_HEADERS:
+        size = len(name) + len(value)
+        self._headers_bytes += size
+        if size > MAX_HEADER_BYTES or self._headers_bytes > MAX_HEADERS_BYTES or len(headers) > MAX_HEADERS:
             self._refuse(HEADERS_TOO_LARGE)
         if name == b"expect":
             self.expect_100_continue = value.lower() == b"100-continue"

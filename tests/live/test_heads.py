@@ -101,6 +101,7 @@ async def test_a_head_that_is_too_large_is_refused(service: Service) -> None:
         (GET + b"X-Long: " + b"x" * 16_384 + b"\r\n\r\n", heads.HEADERS_TOO_LARGE),
         (GET + b"x" * 17_000 + b": x\r\n\r\n", heads.HEADERS_TOO_LARGE),
         (GET + b"X-Many: x\r\n" * 100 + b"\r\n", heads.HEADERS_TOO_LARGE),
+        (GET + (b"X-Long: " + b"x" * 14_000 + b"\r\n") * 5 + b"\r\n", heads.HEADERS_TOO_LARGE),  # together
     ]:
         status, problem = await last_answer(service.port, data)
 
@@ -112,8 +113,11 @@ async def test_a_head_at_its_limits_is_taken(service: Service) -> None:
     address = b"GET /health/live?" + b"q" * (8_192 - len(b"/health/live?")) + b" HTTP/1.1\r\n" + HOST
     value = GET + b"X-Long: " + b"x" * (16_384 - len(b"X-Long")) + b"\r\n"
     number = GET + b"X-Many: x\r\n" * 99
+    rest = 65_536 - len(b"Host127.0.0.1") - 4 * 16_384
+    together = GET + (b"X-Long: " + b"x" * (16_384 - len(b"X-Long")) + b"\r\n") * 3
+    together += b"X-Long: " + b"x" * (16_384 + rest - len(b"X-Long")) + b"\r\n"
     async with asyncio.timeout(10), connection(service.port) as raw:
-        for data in (address, value, number):
+        for data in (address, value, number, together):
             await raw.send(data + b"\r\n")
             status, headers, _ = await raw.answer()
 
@@ -250,3 +254,16 @@ async def test_junk_in_headers_that_say_nothing_here_is_ignored(service: Service
 
             assert status == 200, (name, value)
             assert "set-cookie" not in headers
+
+
+@pytest.mark.bad_input(56)
+async def test_a_list_of_media_types_is_read_up_to_a_limit(service: Service) -> None:
+    long = "application/json" + ", a/b" * 816
+    assert len(long) == 4_096
+    for value, status in ((long, 200), (long + ",", 431)):
+        answer = await service.client.get("/executions", headers={"Accept": value})
+
+        assert answer.status_code == status
+    assert answer.json()["code"] == "headers_too_large"
+    several = await service.client.get("/executions", headers=[("Accept", "a/b," * 700)] * 20)
+    assert several.status_code == 431
