@@ -218,10 +218,15 @@ def salvage_config(model: type[BaseModel], value: Mapping[str, Any]) -> tuple[Ba
 def sound_fields(error: ValidationError, value: Mapping[str, Any]) -> SoundFields:
     """Return what is left of an object without what an error of its model names."""
     details = error.errors(include_url=False, include_input=False, include_context=False)
-    places = [detail["loc"] for detail in details]
+    places = [_place(detail["loc"]) for detail in details]
     touched = frozenset(str(place[0]) for place in places if place)
     left = _without(value, places)
     return SoundFields(left if isinstance(left, Mapping) else {}, touched)
+
+
+def _place(location: Place) -> Place:
+    """Return the place of an error: a key that is wrong is told by a mark behind it, and goes with what it leads to."""
+    return location[:-1] if len(location) > 1 and location[-1] == "[key]" else location
 
 
 class _Gone:

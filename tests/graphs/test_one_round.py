@@ -23,6 +23,15 @@ def codes_of(value: Any, code: Code | None = None) -> dict[str, str]:
     return {problem.pointer: problem.code for problem in validate_value(value, REGISTRY, code=code).problems}
 
 
+@pytest.mark.parametrize("key", ["", "k" * 1_025])
+@pytest.mark.parametrize("member", [{}, {"a": 1}, [], [1], 1])
+def test_a_key_that_cannot_be_one_is_reported_whatever_it_leads_to(key: str, member: Any) -> None:
+    value = make_value(["a"], [])
+    value["state"] = {"initial": {key: member, "kept": 1}}
+
+    assert list(codes_of(value).values()) == ["invalid_value"]
+
+
 def test_shape_and_meaning_are_reported_in_one_round_in_the_order_of_their_places() -> None:
     nodes: list[Any] = [
         "a",
