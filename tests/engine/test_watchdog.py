@@ -13,8 +13,9 @@ import pytest
 
 from graphwire import Graph
 from graphwire.engine.attempt import Attempt
-from graphwire.engine.watchdog import Watchdog
+from graphwire.engine.watchdog import _WATCH, Watchdog
 from graphwire.graphs.behaviour import Call, Mode
+from tests.engine.hosting import PATIENCE_S
 from tests.engine.running import course, nothing, turn
 
 MS = 1_000_000
@@ -184,6 +185,45 @@ def test_a_loop_that_ends_while_it_is_watched_is_let_go() -> None:
     gc.collect()
 
     assert [reference() for reference in references] == [None, None]
+
+
+def test_a_loop_that_is_left_open_is_watched_while_it_runs_alone() -> None:
+    async def leave_unfinished(dog: Watchdog | None = None) -> Watchdog:
+        dog = dog or Watchdog(performing.__code__)
+        dog.enter()
+        await turn()
+        return dog
+
+    async def hold_on(dog: Watchdog) -> Attempt:
+        await turn()
+        rude = an_attempt()
+        performing(rude, lambda: hold(HOLD_S))
+        dog.leave()
+        dog.leave()
+        return rude
+
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(course(Graph("g").node(nothing(), id="a")))
+        until(lambda: not _WATCH._needed.is_set())
+
+        dog = loop.run_until_complete(leave_unfinished())
+        until(lambda: not _WATCH._needed.is_set())
+
+        loop.run_until_complete(leave_unfinished(dog))
+        rude = loop.run_until_complete(hold_on(dog))
+    finally:
+        loop.close()
+
+    assert rude.held_ns > 100 * MS
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait for what another thread does."""
+    ends = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < ends
+        threading.Event().wait(0.005)
 
 
 async def test_a_watchdog_whom_all_have_left_rests_at_its_next_beat() -> None:
