@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import partial
 from itertools import islice
 from math import isinf
@@ -49,7 +50,6 @@ _PLAIN: Final = re.compile(
     r"|(?P<infinite>[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))"
 )
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_NO_KEY: Final = ""  # stands for a key that was refused
 _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "null": (type(None),),
     "bool": (bool,),
@@ -150,6 +150,15 @@ class _Anchor:
         self.is_open = is_open
 
 
+class _Refused(Enum):
+    """Stands for a key that is none: what comes behind it is looked at, and kept nowhere."""
+
+    KEY = auto()
+
+
+_NO_KEY: Final = _Refused.KEY
+
+
 class _Frame:
     """A mapping or a list whose end has not come yet. ``key`` is that of the value to come, None before a key."""
 
@@ -158,7 +167,7 @@ class _Frame:
     def __init__(self, items: dict[str, Any] | list[Any], anchor: _Anchor | None) -> None:
         self.items = items
         self.anchor = anchor
-        self.key: str | None = None
+        self.key: str | _Refused | None = None
 
 
 class _Composer:
@@ -257,7 +266,7 @@ class _Composer:
         frame = self._frames[-1]
         if isinstance(frame.items, list):
             frame.items.append(value)
-        else:
+        elif frame.key is not _NO_KEY:
             assert frame.key is not None
             frame.items[frame.key] = value
 
@@ -274,6 +283,9 @@ class _Composer:
             self._stop(
                 event, YamlAliasLimit.code, "there is no merging of keys: write the members out, or quote the key"
             )
+        elif len(self._problems) > refused:  # an escape in it is no character
+            frame.key = _NO_KEY
+            return
         assert isinstance(frame.items, dict)
         if key in frame.items:
             self._refuse(event, DuplicateKey.code, "the key is there twice", key)
@@ -387,7 +399,7 @@ class _Composer:
         for number, frame in enumerate(self._frames):
             if isinstance(frame.items, list):
                 parts.append(len(frame.items) - (number < last))
-            elif frame.key is not None:
+            elif isinstance(frame.key, str):
                 parts.append(frame.key)
         return tuple(parts)
 

@@ -200,6 +200,31 @@ def test_every_key_that_is_there_twice_is_named_where_it_stands_the_second_time(
     assert [place(problem) for problem in caught.value.problems] == [("/b/c", 2, 11), ("/a", 3, 1)]
 
 
+@pytest.mark.bad_input(4, 16)
+@pytest.mark.parametrize(
+    "text",
+    [
+        '? [1]\n: 2\n"": 3',
+        '"": 3\n? [1]\n: 2',
+        '&k a: 1\n*k : 2\n"": 3',
+        '"\\ud800": 1\n"": 2',
+        "? [1]\n: 2\n? [2]\n: 3",
+    ],
+)
+def test_a_key_that_is_refused_doubles_no_other(text: str, parse: Any) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        compose_yaml(text.encode(), parse=parse)
+
+    assert "duplicate_key" not in {problem.code for problem in caught.value.problems}
+
+
+def test_what_is_wrong_behind_a_key_that_is_refused_is_placed_at_its_mapping(parse: Any) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        compose_yaml(b"a: {? [1] : {b: .nan}}", parse=parse)
+
+    assert [problem.pointer for problem in caught.value.problems] == ["/a", "/a/b"]
+
+
 @pytest.mark.bad_input(16)
 @pytest.mark.parametrize(
     ("text", "where"),
