@@ -10,6 +10,7 @@ from math import isinf
 from typing import Any, Final
 
 from graphwire.errors import DuplicateKey, InvalidInput, InvalidText, MalformedInput, Problem, TooDeep
+from graphwire.line_ends import line_and_column
 
 MAX_DEPTH: Final = 100
 MAX_WHOLE: Final = 2**63
@@ -253,7 +254,6 @@ def _describe(error: json.JSONDecodeError) -> str:
 
 
 def _malformed(detail: str, text: str, position: int) -> MalformedInput:
-    line = text.count("\n", 0, position) + 1
-    column = position - text.rfind("\n", 0, position)
+    line, column = line_and_column(text, position)
     problem = Problem("", MalformedInput.code, detail, line=line, column=column)
     return MalformedInput(f"line {line}, column {column}: {detail}", [problem])

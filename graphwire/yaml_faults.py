@@ -5,6 +5,8 @@ from typing import Final, NamedTuple
 
 from yaml import Mark, MarkedYAMLError
 
+from graphwire.line_ends import line_and_column
+
 
 class Fault(NamedTuple):
     """Where a text stops being YAML, and why. ``is_escape``: an escape stands for no character."""
@@ -83,6 +85,8 @@ def describe(error: MarkedYAMLError, text: str) -> Fault:
     mark, beginning = error.problem_mark, error.context_mark
     place = mark or beginning
     line, column = _numbers(place) if place else (1, 1)
+    if place and place.index >= len(text):  # libyaml ends every text with a line end that need not be there
+        line, column = line_and_column(text, len(text))
     said = f"{error.context or ''} {error.problem or ''}"
     if "Unicode character escape" in said or "code length" in said or "hexadecimal" in said:
         column -= place.index - text.rfind("\\", 0, place.index) if place else 0

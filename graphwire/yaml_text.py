@@ -25,6 +25,7 @@ from graphwire.errors import (
     quoted,
 )
 from graphwire.json_text import MAX_DEPTH, MAX_WHOLE, pointer
+from graphwire.line_ends import line_and_column
 from graphwire.yaml_faults import describe
 
 MAX_ALIASED: Final = 1_000
@@ -114,7 +115,8 @@ def _decode(data: bytes) -> str:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        raise _at(data[: error.start].decode(), error.start, "the text is not UTF-8") from None
+        before = data[: error.start].decode()
+        raise _at(before, len(before), "the text is not UTF-8") from None
     if (found := _UNREADABLE.search(text)) is not None:
         detail = f"this character must be written as an escape in double quotes: {quoted(found[0])}"
         raise _at(text, found.start(), detail)
@@ -126,10 +128,8 @@ def _decode(data: bytes) -> str:
 
 
 def _at(text: str, position: int, detail: str) -> MalformedYaml:
-    lines = re.split("\r\n?|\n", text[:position])
-    error: MalformedYaml = _error(
-        MalformedYaml, [Problem("", MalformedYaml.code, detail, len(lines), len(lines[-1]) + 1)]
-    )
+    problem = Problem("", MalformedYaml.code, detail, *line_and_column(text, position))
+    error: MalformedYaml = _error(MalformedYaml, [problem])
     return error
 
 

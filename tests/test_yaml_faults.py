@@ -3,7 +3,8 @@
 import pytest
 
 from graphwire.errors import InvalidInput
-from graphwire.yaml_text import read_yaml
+from graphwire.yaml_text import compose_yaml, read_yaml
+from tests.test_yaml_text import PARSERS
 
 WHOLE = """\
 id: x
@@ -65,3 +66,23 @@ def test_a_message_says_what_to_change_and_where(right: str, broken: str, place:
     assert said in problem.detail
     assert (problem.line, problem.column) == place
     assert caught.value.detail.startswith(f"line {problem.line}, column {problem.column}: {problem.detail}")
+
+
+@pytest.mark.parametrize("parser", PARSERS)
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("id: g\nnodes: [1, 2", (2, 13)),
+        ("id: g\nnodes: [1, 2\n", (3, 1)),
+        ("id: g\rnodes: {a: [1, 2", (2, 17)),
+        ("x: {? ", (1, 7)),
+    ],
+)
+def test_what_is_missing_at_the_end_is_missing_behind_the_last_character(
+    text: str, place: tuple[int, int], parser: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        compose_yaml(text.encode(), parse=PARSERS[parser])
+
+    problem = caught.value.problems[0]
+    assert (problem.line, problem.column) == place

@@ -4,12 +4,14 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Final, Literal, TypeAlias
 
 from graphwire.errors import InvalidInput, Problem, TooDeep
 from graphwire.graphs.places import Place, Step, StepKind, find, json_steps, lines_and_columns, yaml_steps
 from graphwire.graphs.yaml_writing import write_yaml
 from graphwire.json_text import MAX_DEPTH, read_json
+from graphwire.line_ends import LINE_END
 from graphwire.yaml_text import compose_yaml
 
 Format: TypeAlias = Literal["json", "yaml"]
@@ -26,6 +28,7 @@ SUFFIXES: Final[Mapping[str, Format]] = {".json": "json", ".yaml": "yaml", ".yml
 
 _BOM: Final = b"\xef\xbb\xbf"
 _ABOUT_KEYS: Final = frozenset({"unknown_field", "unknown_parameter", "duplicate_key"})
+_PROPERTIES: Final = re.compile(r"(?:[&!]\S*+(?:\s++|(?<=\s)#[^\r\n]*+)*+)++")  # of a value: its anchor and its tag
 _ESCAPED_SURROGATE: Final = re.compile(r"\\ud[89a-f][0-9a-f]{2}[^/]*$")
 
 
@@ -145,6 +148,8 @@ def _position_inside(line: int, column: int, value: Any, place: Place, text: str
     if not isinstance(value, str):
         return None
     begin = place.value
+    if text[begin : begin + 1] in ("&", "!") and (properties := _PROPERTIES.match(text, begin)) is not None:
+        begin = properties.end()
     if text.startswith("|", begin):
         return _position_in_block(line, column, value, begin, text)
     begin += text[begin : begin + 1] in ('"', "'")
@@ -155,12 +160,12 @@ def _position_inside(line: int, column: int, value: Any, place: Place, text: str
 
 def _position_in_block(line: int, column: int, value: str, begin: int, text: str) -> int | None:
     wanted = value.split("\n")[line - 1]
-    for _ in range(line):
-        begin = text.find("\n", begin) + 1
-        if begin == 0:
-            return None
-    end = text.find("\n", begin)
-    written = text[begin : end if end >= 0 else len(text)].removesuffix("\r")
+    ends = LINE_END.finditer(text, begin)
+    begins = [each.end() for each in islice(ends, line)]
+    if len(begins) < line:
+        return None
+    begin, end = begins[-1], next(ends, None)
+    written = text[begin : end.start() if end is not None else len(text)]
     if not written.endswith(wanted):
         return None
     return begin + len(written) - len(wanted) + column - 1

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 import yaml
 
 from graphwire.json_text import pointer
+from graphwire.line_ends import LINE_END
 from graphwire.yaml_text import parse_events
 
 
@@ -28,7 +29,6 @@ Step: TypeAlias = tuple[StepKind, str, int]
 
 _LIST, _OBJECT, _SCALAR, _KEY, _END = StepKind
 _JSON_TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"([ \t\r\n]*+:)?+|[\[\]{}]|[^ \t\r\n\[\]{}:,"]++', re.DOTALL)
-_BREAK: Final = re.compile("\r\n?|\n")
 
 
 def json_steps(text: str) -> Iterator[Step]:
@@ -176,7 +176,7 @@ def _place(root: _Wanted, path: Iterable[str]) -> Place:
 def lines_and_columns(text: str, positions: Iterable[int]) -> Mapping[int, tuple[int, int]]:
     """Return line and column of positions, both from 1."""
     found: dict[int, tuple[int, int]] = {}
-    breaks = _BREAK.finditer(text)
+    breaks = LINE_END.finditer(text)
     line, begin, following = 1, 0, next(breaks, None)
     for position in sorted(set(positions)):
         while following is not None and following.end() <= position:

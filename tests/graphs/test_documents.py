@@ -148,6 +148,11 @@ def test_a_problem_in_what_an_alias_repeats_is_placed_where_that_is_written() ->
         ("yaml", 'a: "one + two"'),
         ("yaml", "a: |\n  one + two\n"),
         ("yaml", "a: |-  # said\r\n\r\n    zero\r\n     one + two\r\n"),
+        ("yaml", "a: |\r  zero\r  one + two\r"),
+        ("yaml", "a: &x one + two"),
+        ("yaml", "a: !!str one + two"),
+        ("yaml", "a: !!str &x  # said\n  # and said\n  'one + two'"),
+        ("yaml", "a: &x !!str |\n  zero\n  one + two\n"),
     ],
 )
 def test_a_place_inside_a_text_becomes_one_of_the_document(format: Format, text: str) -> None:
@@ -180,6 +185,10 @@ def test_a_place_inside_a_text_that_is_written_otherwise_is_told() -> None:
         (b'{"a": 1,\n  "\\ud800": "x"}', (2, 3)),
         (b'{"a":\n' + b"[" * 100 + b"]" * 100 + b"}", (2, 100)),
         (b'{"a": 1,\n}', (2, 1)),
+        (b'{"a": 1,\r}', (2, 1)),
+        (b'{"a": 1,\r\n}', (2, 1)),
+        (b'{\r"a": 1,\r"a": 2}', (3, 1)),
+        (b'{\r"a": 1,\r\n"b": [', (3, 7)),
     ],
 )
 def test_what_is_refused_while_json_is_read_has_its_place(text: bytes, place: tuple[int, int]) -> None:
