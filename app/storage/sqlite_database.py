@@ -20,6 +20,7 @@ from app.storage.migration import migrate
 from app.storage.sqlite_reader import SqliteReader
 from app.storage.sqlite_room import reclaim
 from app.storage.turns import Turns
+from app.storage.write_order import WriteOrder
 from app.storage.writer_thread import WriterThread
 from graphwire.errors import StorageUnavailable
 
@@ -43,6 +44,7 @@ class SqliteDatabase:
         # Writers have a connection of their own, since however long they wait, reading goes on.
         self._writer: AsyncEngine | None = None
         self._turns = Turns()
+        self._order = WriteOrder()
 
     async def __aenter__(self) -> Self:
         path = self.path
@@ -81,7 +83,7 @@ class SqliteDatabase:
 
     def groups(self) -> WriterThread:
         """See ``database.Database``."""
-        return WriterThread(self.connect)
+        return WriterThread(self.connect, self._order)
 
     def reader(self) -> SqliteReader:
         """See ``database.Database``."""
@@ -89,7 +91,7 @@ class SqliteDatabase:
 
     async def reclaim(self, max_bytes: int) -> bool:
         """See ``database.Database``."""
-        async with self._turns.next():
+        async with self._turns.next(), self._order.turn():
             try:
                 return await asyncio.to_thread(reclaim, self.connect, max_bytes)
             except sqlite3.Error as error:
@@ -104,7 +106,11 @@ class SqliteDatabase:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """See ``database.Database``."""
-        async with self._turns.next(), _transaction(self._writer, is_write=True) as connection:
+        async with (
+            self._turns.next(),
+            self._order.turn(),
+            _transaction(self._writer, is_write=True) as connection,
+        ):
             yield connection
 
 

@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from app.storage.groups import Attempt, Failure, Group
 from app.storage.sqlite import explain, is_transient
 from app.storage.sqlite_group import probe, write_group
+from app.storage.write_order import WriteOrder
 from graphwire.errors import StorageUnavailable
 
 JOIN_S = 5.0
@@ -19,10 +20,12 @@ class WriterThread:
 
     Args:
         connect: Opens the connection, in autocommit mode; called in the thread.
+        order: Shared with whoever else of this process writes to the file.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, connect: Callable[[], sqlite3.Connection], order: WriteOrder | None = None) -> None:
         self._connect = connect
+        self._order = order or WriteOrder()
         self._groups: SimpleQueue[Group | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -57,7 +60,9 @@ class WriterThread:
         loop.call_soon_threadsafe(_succeed, opened)
         try:
             while (group := self._groups.get()) is not None:
-                loop.call_soon_threadsafe(finished, _attempt(connection, group))
+                with self._order.turn_of_thread():
+                    attempt = _attempt(connection, group)
+                loop.call_soon_threadsafe(finished, attempt)
         finally:
             connection.close()
 
