@@ -44,7 +44,7 @@ class RequestId:
         try:
             await self._app(scope, receive, named)
         except ClientDisconnect:
-            log.info("the client left before it had sent everything (499)")
+            log.info("the client left before its answer (499)")
         except Exception:  # border: the top of a request
             log.exception("the request failed")
             if started:

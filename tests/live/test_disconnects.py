@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.live.control import gates
+from tests.live.log_lines import log_lines
 from tests.live.serving import Service, connection, numbers, parse, request, serving, types
 
 JSON = {"Accept": "application/json"}
@@ -98,3 +99,34 @@ async def test_connections_that_come_and_go_leave_nothing_behind(service: Servic
             await service.client.get("/health/live")
     gates["gate"].opened.set()
     assert numbers(await service.events(execution)) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.bad_input(63)
+async def test_who_waits_for_the_end_and_leaves_is_not_waited_for(service: Service) -> None:
+    with log_lines("app.api.middleware") as lines:
+        async with connection(service.port) as raw:
+            await raw.send(request("POST", "/graphs/gated/execute/wait?timeout=600", b"{}"))
+            await gates["gate"].reached.wait()
+        await lines.until("(499)")
+
+    # The answer is given up, the execution is not.
+    executions = (await service.client.get("/executions")).json()["items"]
+    assert [each["status"] for each in executions] == ["running"]
+    gates["gate"].opened.set()
+
+
+@pytest.mark.bad_input(63)
+@pytest.mark.capability("SSE-09")
+async def test_who_polls_and_leaves_is_a_reader_that_left(tmp_path: Path) -> None:
+    async with serving(tmp_path, disconnect_grace_s=0) as service:
+        execution = f"/executions/{await service.start('gated', on_disconnect='cancel')}"
+        await gates["gate"].reached.wait()
+        known = (await service.client.get(f"{execution}/events", headers=JSON)).json()["last_seq"]
+        with log_lines("app.api.middleware") as lines:
+            async with connection(service.port) as raw:
+                await raw.send(request("GET", f"{execution}/events?after={known}&wait=30", Accept="application/json"))
+            await lines.until("(499)")
+
+        events = await cancelled(service, execution)
+
+    assert events[0]["data"]["arguments"] == {"reason": "its last reader left"}

@@ -15,6 +15,7 @@ from app.api.bodies import read_model
 from app.api.dependencies import BoundsDep, Deletions, Executions, Streams
 from app.api.idempotency import PARAMETER as KEY
 from app.api.idempotency import REPEATED, once, read_key, read_start_key, refuse_resumption
+from app.api.leaving import while_there
 from app.api.negotiation import JSON, accepts
 from app.api.parameters import EventNumber, ExecutionName, GraphName, TickingGraphName
 from app.api.schemas import answers
@@ -114,7 +115,7 @@ async def execute_graph_and_wait(
             turn.made = MadeEvent(runner.id, 1)
     if turn.is_repeated:
         runner = executions.live(turn.event.execution_id)
-    if runner is not None and not await executions.wait(runner, timeout_s):
+    if runner is not None and not await while_there(request, executions.wait(runner, timeout_s)):
         return answers.answer(answers.accepted(executions.view_live(runner)), 202, started_headers(turn))
     result = answers.result(*await executions.result(turn.event.execution_id))
     return answers.answer(result, 200, started_headers(turn))

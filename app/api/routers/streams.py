@@ -13,6 +13,7 @@ from app.api.dependencies import Bounds
 from app.api.direct import DirectRoute
 from app.api.idempotency import PARAMETER as KEY
 from app.api.idempotency import once, read_start_key, refuse_resumption
+from app.api.leaving import while_there
 from app.api.negotiation import JSON, NDJSON, SSE, accepted, choose
 from app.api.parameters import ExecutionName, TickingGraphName
 from app.api.routers.executions import START_BODY, started_headers
@@ -183,7 +184,8 @@ async def get_events(
     followed = await executions.follow(ExecutionId(execution_id))
     wanted = parse_filter(types or (), nodes or (), known_nodes=followed.node_ids)
     if media_type == JSON:
-        page = await streams.page(followed.id, followed.hub, after=place or 0, filter=wanted, limit=limit, wait_s=wait)
+        polling = streams.page(followed.id, followed.hub, after=place or 0, filter=wanted, limit=limit, wait_s=wait)
+        page = await (while_there(request, polling) if wait > 0 else polling)
         return Response(encode_page(page, status=await executions.status(followed.id)), media_type=JSON)
     if media_type == NDJSON and streams.is_draining:
         raise ShuttingDown("the service stops; come back")
