@@ -1,4 +1,4 @@
-"""Deleting a graph while it is in use: starts and a deletion keep out of each other's way."""
+"""Deleting a graph while it is in use: starts, changes and a deletion keep out of each other's way."""
 
 import asyncio
 from collections import Counter
@@ -28,6 +28,8 @@ class Deletions:
         self._starting: Counter[GraphId] = Counter()
         self._started: dict[GraphId, asyncio.Event] = {}
         self._deleting: dict[GraphId, asyncio.Event] = {}
+        self._changing: Counter[GraphId] = Counter()
+        self._changed: dict[GraphId, asyncio.Event] = {}
 
     @asynccontextmanager
     async def starting(self, graph_id: GraphId) -> AsyncIterator[None]:
@@ -44,11 +46,30 @@ class Deletions:
                     started.set()
 
     @asynccontextmanager
+    async def changing(self, graph_id: GraphId) -> AsyncIterator[None]:
+        """Keep a graph from being deleted while a version of it is stored; waits for a deletion that has begun."""
+        await self.done(graph_id)
+        self._changing[graph_id] += 1
+        try:
+            yield
+        finally:
+            self._changing[graph_id] -= 1
+            if not self._changing[graph_id]:
+                del self._changing[graph_id]
+                if (changed := self._changed.pop(graph_id, None)) is not None:
+                    changed.set()
+
+    @asynccontextmanager
     async def deleting(self, graph_id: GraphId) -> AsyncIterator[None]:
-        """Let nothing start, and no other deletion begin, while a graph is deleted."""
+        """Let nothing start or change, and no other deletion begin, while a graph is deleted; waits for changes.
+
+        So its newest version stays what it is until the block is left.
+        """
         await self.done(graph_id)
         deleted = self._deleting[graph_id] = asyncio.Event()
         try:
+            while graph_id in self._changing:
+                await self._changed.setdefault(graph_id, asyncio.Event()).wait()
             yield
         finally:
             del self._deleting[graph_id]

@@ -401,11 +401,11 @@ class GraphService:
             name=checked.definition.name,
             description=checked.definition.description,
         )
-        await self._deletions.done(new.graph_id)
-        try:
-            done = await self._repository.put(new, now=self._now(), expected=expected, claim=claim)
-        finally:
-            self._changed(new.graph_id)
+        async with self._deletions.changing(new.graph_id):
+            try:
+                done = await self._repository.put(new, now=self._now(), expected=expected, claim=claim)
+            finally:
+                self._changed(new.graph_id)
         self._derived.note((new.graph_id, done.version), Findings((), tuple(checked.warnings)))
         return done
 

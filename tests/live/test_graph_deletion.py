@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.storage.repositories.executions import ExecutionRepository
+from app.storage.repositories.graphs import GraphRepository, Put
 from tests.databases import on_each_database
 from tests.live.control import gates
 from tests.live.serving import Service, parse, types
@@ -111,3 +112,32 @@ async def test_force_is_true_or_false(service: Service) -> None:
     answer = await service.client.delete("/graphs/never?force=perhaps")
 
     assert answer.status_code == 422
+
+
+@pytest.mark.bad_input(36)
+async def test_a_forced_deletion_that_loses_against_a_change_cancels_nothing(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go, original = asyncio.Event(), asyncio.Event(), GraphRepository.put
+
+    async def put(*arguments: Any, **keywords: Any) -> Put:
+        begun.set()
+        await go.wait()  # for its turn to write, say
+        return await original(*arguments, **keywords)
+
+    await service.client.post("/graphs", json=definition())
+    execution = await service.start("made")
+    monkeypatch.setattr(GraphRepository, "put", put)
+    async with asyncio.TaskGroup() as group:
+        changing = group.create_task(
+            service.client.put("/graphs/made", json=definition(name="Changed"), headers={"If-Match": '"1"'})
+        )
+        await begun.wait()
+        deleting = group.create_task(service.client.delete("/graphs/made?force=true", headers={"If-Match": '"1"'}))
+        while len(service.server.server_state.tasks) < 2:
+            await service.client.get("/health/live")
+        go.set()
+
+    assert (changing.result().status_code, deleting.result().status_code) == (200, 412)
+    assert (await service.client.get(f"/executions/{execution}")).json()["status"] == "running"
+    assert (await service.client.delete("/graphs/made?force=true")).status_code == 204

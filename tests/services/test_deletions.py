@@ -137,3 +137,35 @@ async def test_starts_and_deletions_wait_for_a_deletion_that_has_begun() -> None
 
     assert done[0] == "deleted"
     assert sorted(done[1:]) == ["deleted again", "started"]
+
+
+async def test_a_deletion_waits_for_changes_that_have_begun_and_later_ones_wait_for_it() -> None:
+    deletions = make()
+    done: list[str] = []
+    may_end = [asyncio.Event(), asyncio.Event()]
+
+    async def change(number: int) -> None:
+        async with deletions.changing(GRAPH):
+            await may_end[number].wait()
+            done.append(f"changed {number}")
+
+    async def delete() -> None:
+        async with deletions.deleting(GRAPH):
+            done.append("deleted")
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(2):
+            group.create_task(change(number))
+        await asyncio.sleep(0)
+        group.create_task(delete())
+        await asyncio.sleep(0)
+        async with deletions.deleting(GraphId("other")):
+            done.append("deleted another")
+        may_end[1].set()
+        await asyncio.sleep(0)
+        late = group.create_task(change(1))
+        await asyncio.sleep(0)
+        assert not late.done()
+        may_end[0].set()
+
+    assert done == ["deleted another", "changed 1", "changed 0", "deleted", "changed 1"]
