@@ -40,7 +40,6 @@ def answers(operation: Operation) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.id)
-@pytest.mark.capability("API-01")
 def test_every_route_is_described_for_readers(operation: Operation) -> None:
     described = operation.described
 
