@@ -36,6 +36,7 @@ from app.storage.repositories.executions import ExecutionRepository
 from app.storage.repositories.graphs import GraphRepository
 from app.storage.repositories.idempotency import IdempotencyRepository
 from app.storage.store import SqlExecutionStore
+from app.transports.sending import AFTERWARDS
 from graphwire.clock import Clock, SystemClock
 from graphwire.engine.supervisor import Supervisor
 from graphwire.graphs.code_trial import CodeTrial
@@ -69,7 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     guards.install(app, _access(settings))
     if settings.access_log:
-        app.add_middleware(AccessLog)
+        app.add_middleware(AccessLog, afterwards=AFTERWARDS)
     app.add_middleware(RequestId)
     # Looked through in this order at each request.
     routers = (

@@ -99,8 +99,13 @@ class StreamProtocol(BoundedHeads):
                 await send(message)
 
             await app(scope, receive, noted)
-            for stream in rest:
-                await stream(send)
+            try:
+                for stream in rest:
+                    await stream(send)
+            except Exception:  # border: the top of a stream
+                log.exception("a stream failed")
+                cycle.disconnected = True
+                self.transport.close()  # half a stream must not look whole
 
         return closing
 
