@@ -13,6 +13,9 @@ from typing import Any, Literal, TextIO, TypeAlias
 import structlog
 from structlog.typing import Processor
 
+from app.observability.masking import Masking
+from app.observability.printing import escaped, printable
+
 LogFormat: TypeAlias = Literal["text", "json"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
@@ -20,8 +23,6 @@ _Waiting: TypeAlias = "queue.Queue[logging.LogRecord | None]"
 
 MAX_WAITING = 10_000
 STOP_S = 1.0
-MASK = "***"
-_SECRET_KEYS = ("authorization", "api_key", "password", "secret", "token")
 
 
 @contextmanager
@@ -42,7 +43,7 @@ def logging_to(
         format: ``text`` is for people, coloured on a terminal; ``json`` is an object a line with ``ts``, ``level``,
             ``logger``, ``event`` and whatever else is known (``request_id``, ``execution_id`` …).
         level: What is less severe is not written.
-        secrets: Replaced by ``***`` wherever they occur in a line.
+        secrets: Replaced by ``***`` wherever they occur in a line; so are values whose names say that they are secret.
     """
     target = sys.stderr if stream is None else stream
     waiting: _Waiting = queue.Queue(MAX_WAITING)
@@ -127,15 +128,12 @@ def _formatter(format: LogFormat, *, is_terminal: bool, secrets: tuple[str, ...]
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
         _with_context,
-        _masked,
         _stamped,
     ]
+    masking = Masking(secrets)
     last: list[Processor]
     if format == "json":
-        last = [
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
-        ]
+        last = [structlog.processors.JSONRenderer(ensure_ascii=False), _escaped]
     else:
         renderer = structlog.dev.ConsoleRenderer(
             colors=is_terminal,
@@ -144,39 +142,21 @@ def _formatter(format: LogFormat, *, is_terminal: bool, secrets: tuple[str, ...]
             pad_level=False,
             exception_formatter=structlog.dev.plain_traceback,
         )
-        last = [_printable, renderer]
-    formatter = structlog.stdlib.ProcessorFormatter(
+        last = [_printable, renderer, _masked_in_line(masking)]
+    return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _masked(masking),  # before anything is escaped, and a secret looks otherwise
+            *last,
+        ],
     )
-    return _Masking(formatter, secrets) if secrets else formatter
-
-
-class _Masking(logging.Formatter):
-    """Takes secrets out of what another formatter made, wherever they stood."""
-
-    def __init__(self, formatter: logging.Formatter, secrets: tuple[str, ...]) -> None:
-        super().__init__()
-        self._formatter = formatter
-        self._secrets = secrets
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = self._formatter.format(record)
-        for secret in self._secrets:
-            line = line.replace(secret, MASK)
-        return line
 
 
 def _with_context(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     event.pop("context", None)
     event.update(getattr(event.get("_record"), "context", {}))
-    return event
-
-
-def _masked(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key in event:
-        if any(part in key.lower() for part in _SECRET_KEYS):
-            event[key] = MASK
     return event
 
 
@@ -187,15 +167,19 @@ def _stamped(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping
     return event
 
 
+def _masked(masking: Masking) -> Processor:
+    return lambda _, __, event: masking.fields(event)
+
+
+def _masked_in_line(masking: Masking) -> Processor:
+    return lambda _, __, line: masking.text(str(line))
+
+
 def _printable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Let no text that came from outside begin a line of its own, or speak to the terminal."""
-    for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = _escaped(value)
-    return event
+    if "stack_info" in event:
+        event["stack"] = event.pop("stack_info")
+    return printable(event)
 
 
-def _escaped(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+def _escaped(_: Any, __: str, line: Any) -> str:
+    return escaped(str(line))  # all that is not printable stands in texts, and is the same there as an escape

@@ -52,6 +52,66 @@ def test_text_from_outside_neither_begins_a_line_nor_speaks_to_the_terminal() ->
     assert "execution_id=0199" in text
 
 
+FORGED = "x\n2026-11-21T00:00:00.000Z [error] forged\x1b[2J\x9b2J\r\u2028"
+
+
+def log_what_came_from_outside() -> None:
+    try:
+        raise ValueError(FORGED)
+    except ValueError:
+        log.exception("boom", extra={FORGED: 1, "nested": {FORGED: [FORGED, {"deep": FORGED}]}, "object": Path(FORGED)})
+    log.warning("stack", stack_info=True, extra={"exception": FORGED, "stack": FORGED})
+    log.warning("after")
+
+
+def test_no_traceback_key_or_nested_value_looks_like_a_line_or_speaks_to_the_terminal() -> None:
+    stream = io.StringIO()
+
+    with logging_to(stream):
+        log_what_came_from_outside()
+
+    lines = stream.getvalue().removesuffix("\n").split("\n")
+    assert all(line.isprintable() for line in lines)
+    assert [line.split()[2] for line in lines if line.startswith("2")] == ["boom", "stack", "after"]
+    assert "    Traceback (most recent call last):" in lines
+    assert "    ValueError: x" in lines
+    assert "    2026-11-21T00:00:00.000Z [error] forged\\u001b[2J\\u009b2J\\u000d\\u2028" in lines
+
+
+def test_a_line_for_programs_is_printable_and_says_the_same() -> None:
+    stream = io.StringIO()
+
+    with logging_to(stream, format="json"):
+        log_what_came_from_outside()
+
+    lines = stream.getvalue().removesuffix("\n").split("\n")
+    assert all(line.isprintable() for line in lines)
+    boom, _, after = map(json.loads, lines)
+    assert boom["nested"] == {FORGED: [FORGED, {"deep": FORGED}]}
+    assert boom["exception"].endswith(f"ValueError: {FORGED}")
+    assert after["event"] == "after"
+
+
+@pytest.mark.parametrize("format", ["text", "json"])
+@pytest.mark.parametrize("secret", ['pa"ss\\word', "it's", "s3crét\nx", "\x1b[31m", "4711"])
+def test_a_secret_is_masked_whatever_it_is_made_of(format: LogFormat, secret: str) -> None:
+    stream = io.StringIO()
+
+    with logging_to(stream, format=format, secrets=[secret]):
+        try:
+            raise ValueError(f"for {secret}")
+        except ValueError:
+            log.exception("by %s and %r", secret, secret, extra={"url": f"a://{secret}@b", "all": [{"k": secret}]})
+        log.warning("key", extra={secret: 1})
+
+    written = stream.getvalue()
+    assert written.count("***") == 6
+    for form in (secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], secret.replace("\x1b", "\\u001b")):
+        assert form not in written
+    if format == "json":
+        assert [json.loads(line)["level"] for line in written.splitlines()] == ["error", "warning"]
+
+
 def test_a_secret_is_masked_wherever_it_stands() -> None:
     assert "is odd" not in logged(secrets=["is odd"])
     assert "***" in logged(secrets=["is odd"])
