@@ -2,15 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from graphwire.errors import GraphInvalid, Problem, quoted
 from graphwire.graphs.behaviour import Behaviour
 from graphwire.graphs.code import Code
 from graphwire.graphs.definition import NodeDefinition
-from graphwire.graphs.shape import parse_model
+from graphwire.graphs.shape import invalid_graph, parse_model
 from graphwire.near_names import near_name
 
 
@@ -102,7 +103,12 @@ class NodeType(ABC, Generic[Config]):
         Raises:
             GraphInvalid: It does not fit; pointers are relative to the node (``/config/…``).
         """
-        return parse_model(self.config, node.config, at="/config")
+        try:
+            return parse_model(self.config, node.config, at="/config")
+        except GraphInvalid as error:
+            if "config" in node.model_fields_set:
+                raise
+            raise invalid_graph([_without_config(problem) for problem in error.problems], error.left_out) from None
 
     def parts(self, config: Config) -> Iterable[ConfigPart]:
         """Give what in a config is more than data, in the order of its fields: validation checks it.
@@ -115,6 +121,14 @@ class NodeType(ABC, Generic[Config]):
     @abstractmethod
     def prepare(self, node: NodeDefinition, config: Config, code: Code) -> Behaviour:
         """Return what a node with this config does. Called once per version, after validation found no problem."""
+
+
+def _without_config(problem: Problem) -> Problem:
+    """Say of a field that is missing where it belongs: whoever forgot the config would add it to the node."""
+    if problem.code != "missing_field":
+        return problem
+    field = problem.pointer.rsplit("/", 1)[-1]
+    return replace(problem, detail=f'the field "config" with {quoted(field)} is missing')
 
 
 class Registry:

@@ -21,7 +21,7 @@ TOLD = {
     "04-doubled-key:6:5": "the key is there twice",
     "05-tag:3:34": "is not of the core schema; leave it out",
     "06-misspelt-field:5:5": 'there is no field "confg"; did you mean "config"?',
-    "06-misspelt-field:3:5": 'the field "seconds" is missing',
+    "06-misspelt-field:3:5": 'the field "config" with "seconds" is missing',
     "07-misspelt-type:4:11": 'there is no node type "templte"; did you mean "template"?',
     "08-dangling-edge:5:29": 'there is no node "fecth"; did you mean "fetch"?',
     "09-doubled-node:4:10": "the same id as",

@@ -7,7 +7,8 @@ import pytest
 from graphwire.errors import CodeNotAllowed, GraphInvalid, Problem, UnknownNodeType
 from graphwire.graphs.code import Code
 from graphwire.graphs.definition import GraphDefinition
-from graphwire.graphs.validation import check, validate
+from graphwire.graphs.validation import check, validate, validate_value
+from graphwire.nodes import builtin_registry
 from tests.graphs.samples import REGISTRY, make_graph
 
 
@@ -118,6 +119,23 @@ def test_a_node_type_with_a_slip_gets_the_near_name() -> None:
 
 
 @pytest.mark.bad_input(27, 11, 12)
+@pytest.mark.parametrize(
+    ("type_", "fields"),
+    [("template", ["text"]), ("delay", ["seconds"]), ("function", ["function"]), ("foreach", ["body", "items"])],
+)
+def test_a_config_that_is_missing_is_what_is_said_to_be_missing(type_: str, fields: list[str]) -> None:
+    registry = builtin_registry()
+    without = {"id": "g", "nodes": [{"id": "a", "type": type_}]}
+    with_none_of_it = {"id": "g", "nodes": [{"id": "a", "type": type_, "config": {}}]}
+
+    assert {problem.pointer: problem.detail for problem in validate_value(without, registry).problems} == {
+        f"/nodes/0/config/{field}": f'the field "config" with "{field}" is missing' for field in fields
+    }
+    assert {problem.pointer: problem.detail for problem in validate_value(with_none_of_it, registry).problems} == {
+        f"/nodes/0/config/{field}": f'the field "{field}" is missing' for field in fields
+    }
+
+
 def test_a_config_that_does_not_fit_its_type_is_refused_at_the_field() -> None:
     graph = make_graph([{"id": "a", "config": {"limit": 0, "txt": "x"}}, {"id": "b", "config": {"limit": "1"}}])
 
