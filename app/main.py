@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.api import guards, manual, problems
+from app.api import cors, guards, manual, problems
 from app.api.beside import Beside
 from app.api.dependencies import Bounds
 from app.api.head import HeadAsGet
@@ -72,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.access_log:
         app.add_middleware(AccessLog, afterwards=AFTERWARDS)
     app.add_middleware(RequestId)
+    cors.install(app, settings.cors_origins)
     # Looked through in this order at each request.
     routers = (
         streams.router,

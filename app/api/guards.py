@@ -8,11 +8,10 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from fastapi import FastAPI
-from starlette.datastructures import Headers
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api import problems, refusals
+from app.api.cors import Preflights, cors_of
 from app.api.errors import (
     BadRequest,
     MisdirectedRequest,
@@ -27,17 +26,6 @@ from app.security.keys import SUBPROTOCOL, Keys, key_parameter, offered_keys
 from graphwire.errors import GraphwireError, NotFound
 
 log = logging.getLogger(__name__)
-
-CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-CORS_REQUEST_HEADERS = (
-    "Authorization",
-    "Content-Type",
-    "Idempotency-Key",
-    "If-Match",
-    "If-None-Match",
-    "Last-Event-ID",
-)
-CORS_ANSWER_HEADERS = ("ETag", "Link", "Location", "Retry-After", "X-Request-Id")
 
 _ONCE = frozenset({b"authorization", b"content-length", b"content-type", b"host", b"last-event-id", b"origin"})
 _HEALTH = "/health/"
@@ -65,13 +53,7 @@ def install(app: FastAPI, access: Access) -> None:
     if access.keys:
         app.add_middleware(KeyGuard, keys=Keys(access.keys), tries=FailedTries(time.monotonic))
     if access.origins:
-        app.add_middleware(
-            Cors,
-            allow_origins=access.origins,
-            allow_methods=CORS_METHODS,
-            allow_headers=CORS_REQUEST_HEADERS,
-            expose_headers=CORS_ANSWER_HEADERS,
-        )
+        app.add_middleware(Preflights, **cors_of(access.origins))
     app.add_middleware(HeadGuard, hosts=access.hosts, origins=access.origins, is_scheme_known=not access.keys)
 
 
@@ -138,20 +120,6 @@ def _fault_of_path(raw_path: bytes) -> GraphwireError | None:
     if not path.isprintable() or "\\" in path or path.count("/") != raw_path.count(b"/"):
         return NotFound("there is nothing at this address")
     return None
-
-
-class Cors(CORSMiddleware):
-    """Lets pages of the named origins use the service. What it refuses is a problem like any other."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "OPTIONS":
-            headers = Headers(scope=scope)
-            is_preflight = "origin" in headers and "access-control-request-method" in headers
-            if is_preflight and self.preflight_response(headers).status_code >= 400:
-                refused = BadRequest("the method or a header is not one that other origins may use")
-                await problems.render(refused, _request_id(scope))(scope, receive, send)
-                return
-        await super().__call__(scope, receive, send)
 
 
 class KeyGuard:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.services.executions import ExecutionService
 from tests.live.serving import Service, connection, serving
 
 PAGE = "https://page.example"
@@ -207,3 +208,32 @@ async def test_a_page_of_a_named_origin_can_read_answers_refusals_and_streams(tm
         assert answer.headers["access-control-allow-origin"] == PAGE
         assert "Origin" in answer.headers["vary"]
         assert exposed == {"ETag", "Link", "Location", "Retry-After", "X-Request-Id"}
+
+
+async def test_a_page_of_a_named_origin_can_read_what_no_route_sees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(ExecutionService, "list", fail)
+    async with serving(tmp_path, cors_origins=(PAGE,), max_body_bytes=1_024) as service:
+        good = ("Host: localhost", f"Origin: {PAGE}")
+        answers = [
+            await ask(service, "Host: evil.example", f"Origin: {PAGE}"),
+            await ask(service, *good, target="/graphs/a%2fb"),
+            await ask(service, *good, target="/graphs/%ff"),
+            await ask(service, *good, "Last-Event-ID: 1", "Last-Event-ID: 2"),
+            await ask(service, *good, "Content-Length: 1025", method="POST"),
+            await ask(service, *good, target="/executions"),
+        ]
+        foreign = await ask(service, "Host: localhost", "Origin: https://evil.example")
+
+    assert [answer[0] for answer in answers] == [421, 404, 400, 400, 413, 500]
+    for status, headers, problem in answers:
+        assert headers.get("access-control-allow-origin") == PAGE, status
+        assert headers["vary"] == "origin"
+        assert "x-request-id" in headers["access-control-expose-headers"]
+        assert problem["request_id"] == headers["x-request-id"]
+    assert foreign[0] == 403
+    assert "access-control-allow-origin" not in foreign[1]
