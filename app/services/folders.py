@@ -12,7 +12,7 @@ from watchfiles import awatch
 from app.services.graphs import GraphService
 from graphwire.errors import GraphwireError, InvalidInput, Problem, quoted
 from graphwire.graphs.code_trial import CodeTrial
-from graphwire.graphs.folder_files import Fingerprint, fingerprint
+from graphwire.graphs.folder_files import Fingerprint, fingerprint, is_text, printable
 from graphwire.graphs.loader import FileFailure, GraphFolder, Loaded
 from graphwire.types import GraphId
 
@@ -83,12 +83,12 @@ class Folders:
     async def _watch(self) -> None:
         async with aclosing(self._moments()) as moments:
             async for is_told in moments:
-                if is_told or await self._fingerprints() != self._seen:
-                    await self._take_over()
+                await self._take_over(is_told)
 
-    async def _take_over(self) -> None:
+    async def _take_over(self, is_told: bool) -> None:
         try:
-            await self._refresh()
+            if is_told or await self._fingerprints() != self._seen:
+                await self._refresh()
         except GraphwireError as error:
             log.error("a change of the folders with graphs could not be stored, and is tried again: %s", error)
             self._seen = {}
@@ -97,18 +97,21 @@ class Folders:
 
     async def _moments(self) -> AsyncGenerator[bool, None]:
         """Come back whenever a folder may have changed: true where the system says so."""
+        reason = ""
         while not self._stop.is_set():
-            there = await asyncio.to_thread(self._there)
             try:
+                there = await asyncio.to_thread(self._there)
                 async with aclosing(self._changes(there)) as changes:
                     async for change in changes:
                         yield change
                         if await asyncio.to_thread(self._there) != there:
                             break
-            except OSError as error:
-                log.warning("folders are looked at every %g s: they cannot be watched (%s)", _SWEEP_S, error)
-                await self._pause()
+            except Exception as error:  # border: what the watch does not bear (a name that is no text) is no end
+                before, reason = reason, str(_first(error))
+                if reason != before:
+                    log.warning("folders are looked at every %g s: they cannot be watched (%s)", _SWEEP_S, reason)
                 yield False
+                await self._pause()
 
     async def _changes(self, there: Mapping[Path, int]) -> AsyncGenerator[bool, None]:
         if not there:
@@ -141,7 +144,7 @@ class Folders:
         found = {}
         for folder in self._folders:
             try:
-                if folder.path.is_dir():
+                if is_text(folder.path) and folder.path.is_dir():
                     found[folder.path] = folder.path.stat().st_ino
             except (OSError, ValueError):
                 pass
@@ -246,8 +249,15 @@ def _about(graph_id: GraphId, path: Path, failures: Sequence[FileFailure]) -> li
 
 
 def _unreadable(path: Path, error: Exception) -> FileFailure:
-    reason = error.strerror if isinstance(error, OSError) else "it is no path"
-    return FileFailure(path, (Problem("", "folder_unreadable", f"the folder cannot be read: {reason}"),))
+    reason = error.strerror if isinstance(error, OSError) else "it is no path, or its name is no text"
+    return FileFailure(printable(path), (Problem("", "folder_unreadable", f"the folder cannot be read: {reason}"),))
+
+
+def _first(error: Exception) -> Exception:
+    """Return what is behind a group of errors."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _doubled(loaded: Loaded) -> FileFailure:

@@ -36,12 +36,19 @@ def read_files(folder: Path, *, suffixes: Sequence[str], max_bytes: int) -> Iter
     Regular files only, and links only to such inside the folder; never waits for one, as a FIFO would make it. What is
     given was in the file at one moment, as far as the file system tells when a file is written to.
 
+    A name that is no text is given in a form that is, as ``printable`` makes it.
+
     Raises:
         OSError: The folder itself cannot be read.
+        ValueError: Its path is none, or is no text.
     """
+    str(folder).encode()
     root = folder.resolve(strict=True)
     for path in sorted(folder.iterdir()):
         if path.suffix not in suffixes or path.name.startswith("."):
+            continue
+        if not is_text(path):
+            yield printable(path), [Problem("", "path_not_allowed", "the name of the file is no text in UTF-8")]
             continue
         try:
             yield _read(path, root, max_bytes)
@@ -71,6 +78,20 @@ def fingerprint(folder: Path) -> Fingerprint | None:
     except (OSError, ValueError):  # ValueError: NUL in it
         return None
     return tuple((name, *_state(folder / name)) for name in names)
+
+
+def is_text(path: Path) -> bool:
+    """Say whether a path can be stored and shown: a system may take any bytes as a name."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(path: Path) -> Path:
+    """Return a path with what is no text in it written as ``\\xfe``: only for people."""
+    return path if is_text(path) else Path(os.fsencode(path).decode(errors="backslashreplace"))
 
 
 class _Refused(Exception):

@@ -1,6 +1,7 @@
 """Files that change, or are changed for others, while they are read."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -121,6 +122,16 @@ def test_a_file_that_disappears_while_the_folder_is_read_is_no_file(
     before_opening(monkeypatch, lambda: (tmp_path / "a.json").unlink(missing_ok=True))
 
     assert read(tmp_path) == {}
+
+
+@pytest.mark.bad_input(38)
+@pytest.mark.skipif(sys.platform != "linux", reason="no such names elsewhere")
+def test_a_name_that_is_no_text_is_refused_and_shown_as_text(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"a\xfe.json")).write_text("a")
+    (tmp_path / os.fsdecode(b".hidden\xfe.json")).write_text("a")
+    (tmp_path / "b.json").write_text("b")
+
+    assert read(tmp_path) == {"a\\xfe.json": "path_not_allowed", "b.json": "b"}
 
 
 def test_a_fingerprint_changes_with_every_change_and_with_nothing_else(tmp_path: Path) -> None:

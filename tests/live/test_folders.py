@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -288,6 +289,64 @@ async def test_a_folder_that_is_none_does_not_keep_the_service_from_starting(
         await lines.until("late", "version 1")
 
     assert ran["status"] == "completed"
+
+
+@pytest.mark.bad_input(38)
+@pytest.mark.skipif(sys.platform != "linux", reason="no such names elsewhere")
+async def test_a_file_whose_name_is_no_text_ends_neither_the_service_nor_the_watch(
+    tmp_path: Path, folder: Path, lines: LogLines
+) -> None:
+    save(folder / "plain.json", definition())
+    unnamed = os.fsencode(folder) + b"/other\xfe.json"
+    async with watching(tmp_path) as service:
+        Path(os.fsdecode(unnamed)).write_text(json.dumps(definition("other")))
+        await lines.until("other\\xfe.json", "name")
+        save(folder / "plain.json", definition(name="Second"))
+        await lines.until("plain.json", "version 2")
+        second = await get(service)
+        missing = await service.client.get("/graphs/other")
+
+    assert (second["definition"]["name"], missing.status_code) == ("Second", 404)
+
+
+@pytest.mark.bad_input(38)
+@pytest.mark.skipif(sys.platform != "linux", reason="no such names elsewhere")
+async def test_files_and_folders_whose_names_are_no_text_do_not_keep_the_service_from_starting(
+    tmp_path: Path, folder: Path, lines: LogLines
+) -> None:
+    save(folder / "plain.json", definition())
+    unnamed = Path(os.fsdecode(os.fsencode(tmp_path) + b"/graphs\xfe"))
+    unnamed.mkdir()
+    for place, name in ((folder, b"other\xfe.json"), (folder, b"code\xfe.py"), (unnamed, b"inner.json")):
+        (place / os.fsdecode(name)).write_text(json.dumps(definition("other")) if b"json" in name else "x = 1\n")
+    async with watching(tmp_path, unnamed, folder) as service:
+        for name in ("graphs\\xfe", "code\\xfe.py", "other\\xfe.json"):
+            await lines.until(name)
+        ran = await service.run("plain")
+        missing = await service.client.get("/graphs/other")
+        save(folder / "plain.json", definition(name="Second"))
+        await lines.until("plain.json", "version 2")
+
+    assert (ran["status"], missing.status_code) == ("completed", 404)
+
+
+async def test_changes_are_found_although_the_watch_of_the_system_breaks(
+    tmp_path: Path, folder: Path, lines: LogLines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> AsyncIterator[Any]:
+        raise ExceptionGroup("watch", [RuntimeError("broken inside")])
+
+    monkeypatch.setattr("app.services.folders.awatch", broken)
+    monkeypatch.setattr("app.services.folders._SWEEP_S", 0.05)
+    save(folder / "plain.json", definition())
+    async with watching(tmp_path) as service:
+        await lines.until("cannot be watched", "broken inside")
+        for number in (2, 3):
+            save(folder / "plain.json", definition(name=f"Change {number}"))
+            await lines.until("plain.json", f"version {number}")
+        ready = await service.client.get("/health/ready")
+
+    assert ready.status_code == 200
 
 
 @pytest.mark.bad_input(37)
