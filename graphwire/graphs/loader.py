@@ -20,6 +20,8 @@ from graphwire.graphs.registry import Registry
 from graphwire.graphs.validation import check_value
 
 MAX_FILE_BYTES: Final = 5 * 1024 * 1024
+MAX_PYTHON_BYTES: Final = 1024 * 1024
+"""Of a Python file: while it is parsed and compiled, nothing else runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class GraphFolder:
 
     Args:
         registry: Has the failure of a graph that is not well-formed name the problems of its meaning too.
-        max_file_bytes: Larger files are refused.
+        max_file_bytes: Larger files are refused; Python files have ``MAX_PYTHON_BYTES`` besides.
         trial: Runs new code in another process first.
     """
 
@@ -117,10 +119,13 @@ class GraphFolder:
         files: list[FolderFile] = []
         failures: list[FileFailure] = []
         for file in read_files(self.path, suffixes=(*SUFFIXES, ".py"), max_bytes=self._max_file_bytes):
-            if isinstance(file, FolderFile):
-                files.append(file)
-            else:
+            if not isinstance(file, FolderFile):
                 failures.append(_failure(file[0], file[1]))
+            elif file.path.suffix == ".py" and len(file.data) > MAX_PYTHON_BYTES:
+                detail = f"{len(file.data):,} bytes; the limit for a Python file is {MAX_PYTHON_BYTES:,}"
+                failures.append(_failure(file.path, [Problem("", "file_too_large", detail)]))
+            else:
+                files.append(file)
         unread = [failure.source_path.stem for failure in failures if failure.source_path.suffix == ".py"]
         self._python.update((file for file in files if file.path.suffix == ".py"), unread)
         self._outcomes = {file.path: self._outcome(file) for file in files}

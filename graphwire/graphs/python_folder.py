@@ -44,6 +44,7 @@ class PythonFolder:
         self._seen: dict[str, str] = {}
         self._failures: dict[str, Sequence[Problem]] = {}
         self._failed_at: dict[str, int] = {}
+        self._imports: dict[str, frozenset[str]] = {}
 
     @property
     def good(self) -> Mapping[str, PythonFile]:
@@ -64,7 +65,9 @@ class PythonFolder:
         for stem in self._seen.keys() - found.keys() - set(unread):
             for known in (self._good, self._seen, self._failures, self._failed_at):
                 known.pop(stem, None)
-        digests, order = _digests(found)
+        own = {stem: hashlib.sha256(file.data).hexdigest() for stem, file in found.items()}
+        imports = self._imported(found, own)
+        digests, order = _digests(own, imports)
         changed = [
             stem
             for stem in order
@@ -80,7 +83,7 @@ class PythonFolder:
         for stem, problem in failed.items():
             self._fail(found[stem], [problem])
         kept = {stem: good.module for stem, good in self._good.items() if stem not in changed}
-        run = PythonRun(found, kept, broken=broken | failed.keys())
+        run = PythonRun(found, kept, broken=broken | failed.keys(), imports=imports)
         for stem in changed:
             if stem in failed:
                 continue
@@ -93,6 +96,14 @@ class PythonFolder:
                 self._failures.pop(stem, None)
                 self._failed_at.pop(stem, None)
                 self._good[stem] = PythonFile(found[stem], module, digests[stem])
+
+    def _imported(self, files: Mapping[str, FolderFile], own: Mapping[str, str]) -> Mapping[str, frozenset[str]]:
+        """Return what each file imports. Parsing holds up the whole service, so it is done once for each content."""
+        known = self._imports
+        self._imports = {
+            digest: known[digest] if digest in known else imported_names(files[stem]) for stem, digest in own.items()
+        }
+        return {stem: self._imports[digest] for stem, digest in own.items()}
 
     def _fail(self, file: FolderFile, problems: Sequence[Problem]) -> None:
         self._failures[file.path.stem] = problems
@@ -128,15 +139,13 @@ def _outcome(work: Callable[[], ModuleType]) -> ModuleType | BaseException:
         return code_failed(f"running the file raised {type(error).__name__}")
 
 
-def _digests(files: Mapping[str, FolderFile]) -> tuple[dict[str, str], list[str]]:
+def _digests(own: Mapping[str, str], imports: Mapping[str, frozenset[str]]) -> tuple[dict[str, str], list[str]]:
     """Return the digest of each file with what it imports, and the stems: first what the others import."""
-    own = {stem: hashlib.sha256(file.data).hexdigest() for stem, file in files.items()}
-    imports = {stem: imported_names(file) & files.keys() for stem, file in files.items()}
     reached: dict[str, set[str]] = {}
-    for stem in files:
+    for stem in own:
         waiting, seen = [stem], {stem}
         while waiting:
-            new = imports[waiting.pop()] - seen
+            new = (imports[waiting.pop()] & own.keys()) - seen
             seen |= new
             waiting += new
         reached[stem] = seen - {stem}
@@ -144,4 +153,4 @@ def _digests(files: Mapping[str, FolderFile]) -> tuple[dict[str, str], list[str]
     for stem, others in reached.items():
         parts = [own[stem], *(f"{other}:{own[other]}" for other in sorted(others))]
         digests[stem] = own[stem] if not others else hashlib.sha256("\n".join(parts).encode()).hexdigest()
-    return digests, sorted(files, key=lambda stem: (len(reached[stem]), stem))
+    return digests, sorted(own, key=lambda stem: (len(reached[stem]), stem))

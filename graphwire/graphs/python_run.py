@@ -15,12 +15,19 @@ class PythonRun:
         files: All of the folder, by their stems.
         kept: Modules of those that need not run again.
         broken: Stems of those that must not run.
+        imports: What files import, by their stems, where that is known.
     """
 
     def __init__(
-        self, files: Mapping[str, FolderFile], kept: Mapping[str, ModuleType], *, broken: Collection[str]
+        self,
+        files: Mapping[str, FolderFile],
+        kept: Mapping[str, ModuleType],
+        *,
+        broken: Collection[str],
+        imports: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
         self.files = files
+        self._imports = imports or {}
         self.broken = set(broken)
         self._modules: dict[str, ModuleType] = dict(kept)
 
@@ -38,7 +45,8 @@ class PythonRun:
             self._modules[stem] = module
 
         file = self.files[stem]
-        sibling = self._sibling if imported_names(file) & self.files.keys() else None
+        imports = self._imports[stem] if stem in self._imports else imported_names(file)
+        sibling = self._sibling if imports & self.files.keys() else None
         try:
             return run_file(file, sibling=sibling, begun=begin)
         except BaseException:

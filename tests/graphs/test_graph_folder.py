@@ -1,11 +1,14 @@
 """A folder of graphs that is read again and again."""
 
+import ast
 import json
 import os
 from pathlib import Path
 from typing import Any
 
-from graphwire.graphs.loader import GraphFolder, Loaded, LoadedFolder
+import pytest
+
+from graphwire.graphs.loader import MAX_PYTHON_BYTES, GraphFolder, Loaded, LoadedFolder
 from tests.graphs.samples import REGISTRY, make_value
 
 SHOP = "from graphwire import Graph\n\ndef fetch():\n    return {}\n\norders = Graph('orders').node(fetch)\n"
@@ -70,6 +73,35 @@ def test_a_file_that_is_gone_takes_its_module_along(tmp_path: Path) -> None:
     assert list(left) == ["uses"]
     assert left["uses"].digest == ""
     assert "shop" not in left["uses"].code.modules
+
+
+def test_only_the_python_files_that_changed_are_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[object] = []
+    original = ast.parse
+
+    def parse(source: Any, *arguments: Any, **options: Any) -> ast.AST:
+        parsed.append(source)
+        return original(source, *arguments, **options)
+
+    monkeypatch.setattr(ast, "parse", parse)
+    write(tmp_path, table_py="x = 1\n", other_py="import table\n")
+    folder = GraphFolder(tmp_path)
+
+    folder.load()
+    first = parsed[:]
+    write(tmp_path, plain_json=make_value(["a"], id="plain"), table_py="x = 2\n")
+    folder.load()
+
+    assert sorted(map(str, first)) == sorted(map(str, [b"import table\n", b"x = 1\n"]))
+    assert parsed[len(first) :] == [b"x = 2\n"]
+
+
+def test_a_python_file_that_would_hold_everything_up_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, large_py="#" * (MAX_PYTHON_BYTES + 1), full_py="#" * MAX_PYTHON_BYTES)
+
+    (failure,) = GraphFolder(tmp_path).load().failures
+
+    assert (failure.source_path.name, failure.problems[0].code) == ("large.py", "file_too_large")
 
 
 def test_a_failed_file_is_run_again_when_it_is_saved_again_as_it_is(tmp_path: Path) -> None:
