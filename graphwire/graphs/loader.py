@@ -175,8 +175,9 @@ class GraphFolder:
         named = {
             id(value): (name, value) for name, value in list(vars(known.module).items()) if isinstance(value, Graph)
         }
+        lines = _lines(file) if named else {}
         for name, graph in named.values():
-            line = _line_of(file, name)
+            line = lines.get(name)
             try:
                 value, functions = graph.value, graph.code.functions
             except InvalidInput as error:
@@ -240,16 +241,17 @@ def _located(problems: Iterable[Problem], path: Path, place: "Document | int | N
     return tuple(replace(problem, file=path.name) for problem in problems)
 
 
-def _line_of(file: FolderFile, name: str) -> int | None:
-    """Return the line in which a Python file makes what has this name."""
+def _lines(file: FolderFile) -> Mapping[str, int]:
+    """Return the lines in which a Python file first makes what has a name."""
+    lines: dict[str, int] = {}
     for statement in ast.parse(file.data).body:
+        targets: Sequence[ast.expr] = ()
         match statement:
-            case ast.Assign(targets=targets) if any(_is_name(target, name) for target in targets):
-                return statement.lineno
-            case ast.AnnAssign(target=target) if _is_name(target, name):
-                return statement.lineno
-    return None
-
-
-def _is_name(target: ast.expr, name: str) -> bool:
-    return isinstance(target, ast.Name) and target.id == name
+            case ast.Assign(targets=targets):
+                pass
+            case ast.AnnAssign(target=target):
+                targets = [target]
+        for each in targets:
+            if isinstance(each, ast.Name):
+                lines.setdefault(each.id, statement.lineno)
+    return lines

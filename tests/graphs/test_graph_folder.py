@@ -79,7 +79,7 @@ def test_only_the_python_files_that_changed_are_parsed(tmp_path: Path, monkeypat
     parsed: list[object] = []
     original = ast.parse
 
-    def parse(source: Any, *arguments: Any, **options: Any) -> ast.AST:
+    def parse(source: Any, *arguments: Any, **options: Any) -> Any:
         parsed.append(source)
         return original(source, *arguments, **options)
 
@@ -94,6 +94,24 @@ def test_only_the_python_files_that_changed_are_parsed(tmp_path: Path, monkeypat
 
     assert sorted(map(str, first)) == sorted(map(str, [b"import table\n", b"x = 1\n"]))
     assert parsed[len(first) :] == [b"x = 2\n"]
+
+
+def test_a_file_with_many_graphs_is_parsed_as_often_as_one_with_a_single_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = ast.parse
+    counts = []
+    for number in (1, 20):
+        parsed: list[object] = []
+        monkeypatch.setattr(ast, "parse", lambda *given, seen=parsed: seen.append(given) or original(*given))
+        (tmp_path / str(number)).mkdir()
+        graphs = "".join(f"g{each} = Graph('g{each}').node('a', 'delay')\n" for each in range(number))
+        write(tmp_path / str(number), many_py="from graphwire import Graph\n" + graphs)
+        loaded = GraphFolder(tmp_path / str(number)).load()
+        assert [graph.place for graph in loaded.graphs] == list(range(2, number + 2))
+        counts.append(len(parsed))
+
+    assert counts[0] == counts[1]
 
 
 def test_a_python_file_that_would_hold_everything_up_is_refused(tmp_path: Path) -> None:
