@@ -27,6 +27,7 @@ _LATE_S: Final = 2.0
 """How long after its time the other process may take to say where it hangs."""
 _MAX_PASSED: Final = 10_000
 _MAX_TEXT: Final = 64 * 1024
+"""Of what is no message: tracebacks, and what a file writes where it should not."""
 _BEGIN: Final = "from graphwire.graphs.code_trial_process import main; main()"
 
 # What passed in this process once needs no second trial, in whatever folder object it comes again.
@@ -59,6 +60,7 @@ class _Trace:
     thread: str = ""
     running: str | None = None
     text: list[str] = field(default_factory=list)
+    text_size: int = 0
     is_late: bool = False
     lacks_memory: bool = False
 
@@ -159,7 +161,6 @@ class CodeTrial:
         lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         # A thread: what the file started can hold the pipe open after the process has ended.
         threading.Thread(target=_read, args=(process.stdout, lines), name="code trial", daemon=True).start()
-        size = 0
         wait_s = _START_S + self.timeout_s
         while True:
             try:
@@ -167,10 +168,7 @@ class CodeTrial:
             except queue.Empty:
                 trace.is_late = True
                 return
-            if not line or size > _MAX_TEXT:
-                return
-            size += len(line)
-            if self._take(line, trace):
+            if not line or self._take(line, trace) or trace.text_size > _MAX_TEXT:
                 return
             wait_s = self.timeout_s + _LATE_S
 
@@ -180,6 +178,7 @@ class CodeTrial:
             message = msgspec.json.decode(line, type=Message)
         except msgspec.DecodeError:
             trace.text.append(line.decode(errors="replace").rstrip())
+            trace.text_size += len(line)
             return False
         if message.thread is not None:
             trace.thread = message.thread

@@ -104,6 +104,16 @@ def test_files_that_take_much_memory_together_but_not_each_are_both_served(tmp_p
     assert loaded.failures == ()
 
 
+def test_what_the_trial_says_of_many_files_is_not_taken_for_output_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graphwire.graphs.code_trial._MAX_TEXT", 400)
+
+    loaded = load(tmp_path, **{f"file_{number:02}": "x = 1\n" for number in range(30)})
+
+    assert loaded.failures == ()
+
+
 @pytest.mark.bad_input(37)
 def test_what_a_file_prints_asks_and_leaves_running_disturbs_nothing(tmp_path: Path) -> None:
     source = """

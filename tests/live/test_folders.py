@@ -299,7 +299,7 @@ async def test_a_file_whose_name_is_no_text_ends_neither_the_service_nor_the_wat
     save(folder / "plain.json", definition())
     unnamed = os.fsencode(folder) + b"/other\xfe.json"
     async with watching(tmp_path) as service:
-        Path(os.fsdecode(unnamed)).write_text(json.dumps(definition("other")))
+        save(Path(os.fsdecode(unnamed)), definition("other"))
         await lines.until("other\\xfe.json", "name")
         save(folder / "plain.json", definition(name="Second"))
         await lines.until("plain.json", "version 2")
@@ -316,9 +316,9 @@ async def test_files_and_folders_whose_names_are_no_text_do_not_keep_the_service
 ) -> None:
     save(folder / "plain.json", definition())
     unnamed = Path(os.fsdecode(os.fsencode(tmp_path) + b"/graphs\xfe"))
-    unnamed.mkdir()
+    os.mkdir(unnamed)
     for place, name in ((folder, b"other\xfe.json"), (folder, b"code\xfe.py"), (unnamed, b"inner.json")):
-        (place / os.fsdecode(name)).write_text(json.dumps(definition("other")) if b"json" in name else "x = 1\n")
+        save(place / os.fsdecode(name), definition("other") if b"json" in name else "x = 1\n")
     async with watching(tmp_path, unnamed, folder) as service:
         for name in ("graphs\\xfe", "code\\xfe.py", "other\\xfe.json"):
             await lines.until(name)
