@@ -31,7 +31,8 @@ class Folders:
     """Keeps graphs as the operator's folders have them: from its start, and until its end if they are watched.
 
     What cannot be used is told in the log, once for each change, and with the graph; its last good version stays. Of
-    two files that have a graph of one id, the first counts, in the order of the folders and of the names.
+    two files that have a graph of one id, the first counts, in the order of the folders and of the names; but a file
+    that gave a graph and fails keeps it from the others.
 
     Args:
         graphs: Where to.
@@ -173,9 +174,12 @@ class Folders:
             for each in loaded.graphs:
                 known = found.setdefault(GraphId(each.definition.id), each)
                 if known is not each:
-                    failures.append(_doubled(each))
+                    failures.append(_doubled(each, "a folder before this one"))
         if self._stop.is_set():
             return  # its trials were ended
+        for graph_id, path in self._sources.items():
+            if graph_id in found and found[graph_id].source_path != path and _about(graph_id, path, failures):
+                failures.append(_doubled(found.pop(graph_id), f"{quoted(path.name)}, which has problems,"))
         for graph_id, each in found.items():
             if self._known.get(graph_id) is not each:
                 await self._adopt(graph_id, each, is_start=is_start)
@@ -243,7 +247,7 @@ class Folders:
 
 def _about(graph_id: GraphId, path: Path, failures: Sequence[FileFailure]) -> list[Problem]:
     """Return what is wrong with a graph of this file: of itself, or else of the file or its folder."""
-    own = [each for each in failures if each.source_path == path and each.graph_id == graph_id]
+    own = [each for each in failures if each.source_path == path and each.graph_id == graph_id and not each.is_double]
     whole = [each for each in failures if each.source_path in (path, path.parent) and each.graph_id is None]
     return [problem for failure in own or whole for problem in failure.problems]
 
@@ -260,10 +264,10 @@ def _first(error: Exception) -> Exception:
     return error
 
 
-def _doubled(loaded: Loaded) -> FileFailure:
-    detail = f"a folder before this one has a graph {quoted(loaded.definition.id)} already"
+def _doubled(loaded: Loaded, other: str) -> FileFailure:
+    detail = f"{other} has a graph {quoted(loaded.definition.id)} already"
     problems = loaded.located([Problem("/id", "duplicate_graph", detail)])
-    return FileFailure(loaded.source_path, problems, loaded.definition.id)
+    return FileFailure(loaded.source_path, problems, loaded.definition.id, is_double=True)
 
 
 def _line(path: Path, problem: Problem) -> str:

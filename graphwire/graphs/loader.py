@@ -51,11 +51,13 @@ class FileFailure:
 
     Attributes:
         graph_id: Which graph of the file it is about; None where it is about all of the file.
+        is_double: Whether nothing is wrong with the graph but that another file has it.
     """
 
     source_path: Path
     problems: tuple[Problem, ...]
     graph_id: str | None = None
+    is_double: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,8 @@ def _failure(path: Path, problems: Iterable[Problem], graph_id: str | None = Non
 def _doubled(loaded: Loaded, known: Loaded) -> FileFailure:
     graph_id = loaded.definition.id
     detail = f"{quoted(known.source_path.name)} has a graph {quoted(graph_id)} already"
-    return FileFailure(loaded.source_path, loaded.located([Problem("/id", "duplicate_graph", detail)]), graph_id)
+    problems = loaded.located([Problem("/id", "duplicate_graph", detail)])
+    return FileFailure(loaded.source_path, problems, graph_id, is_double=True)
 
 
 def _located(problems: Iterable[Problem], path: Path, place: "Document | int | None") -> tuple[Problem, ...]:

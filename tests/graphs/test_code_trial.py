@@ -109,7 +109,9 @@ def test_what_the_trial_says_of_many_files_is_not_taken_for_output_of_one(
 ) -> None:
     monkeypatch.setattr("graphwire.graphs.code_trial._MAX_TEXT", 400)
 
-    loaded = load(tmp_path, **{f"file_{number:02}": "x = 1\n" for number in range(30)})
+    for number in range(30):
+        (tmp_path / f"file_{number:02}.py").write_text("x = 1\n")
+    loaded = load(tmp_path)
 
     assert loaded.failures == ()
 

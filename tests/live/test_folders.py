@@ -275,6 +275,28 @@ async def test_of_two_folders_the_first_has_a_graph_and_the_other_follows(
     assert (first["definition"]["name"], second["definition"]["name"]) == ("First", "Other")
 
 
+@pytest.mark.bad_input(39)
+@pytest.mark.parametrize("broken", ["{", json.dumps({"id": "plain"})], ids=["unreadable", "no nodes"])
+async def test_a_broken_file_keeps_its_graph_from_another_file_with_its_id_until_it_is_gone(
+    tmp_path: Path, folder: Path, lines: LogLines, broken: str
+) -> None:
+    save(folder / "a.json", definition(name="Production"))
+    save(folder / "b.json", definition(name="Draft"))
+    async with watching(tmp_path) as service:
+        save(folder / "a.json", broken)
+        await lines.until("a.json:1:")
+        kept = await get(service)
+    async with watching(tmp_path) as service:  # which is known by what is stored
+        again = await get(service)
+        (folder / "a.json").unlink()
+        await lines.until("b.json", "version 2")
+        left = await get(service)
+
+    assert [(each["version"], each["definition"]["name"]) for each in (kept, again)] == [(1, "Production")] * 2
+    assert {each["file"] for each in [*kept["problems"], *again["problems"]]} == {"a.json"}
+    assert (left["definition"]["name"], left["problems"]) == ("Draft", [])
+
+
 @pytest.mark.bad_input(38)
 async def test_a_folder_that_is_none_does_not_keep_the_service_from_starting(
     tmp_path: Path, folder: Path, lines: LogLines
@@ -320,8 +342,8 @@ async def test_files_and_folders_whose_names_are_no_text_do_not_keep_the_service
     for place, name in ((folder, b"other\xfe.json"), (folder, b"code\xfe.py"), (unnamed, b"inner.json")):
         save(place / os.fsdecode(name), definition("other") if b"json" in name else "x = 1\n")
     async with watching(tmp_path, unnamed, folder) as service:
-        for name in ("graphs\\xfe", "code\\xfe.py", "other\\xfe.json"):
-            await lines.until(name)
+        for text in ("graphs\\xfe", "code\\xfe.py", "other\\xfe.json"):
+            await lines.until(text)
         ran = await service.run("plain")
         missing = await service.client.get("/graphs/other")
         save(folder / "plain.json", definition(name="Second"))
