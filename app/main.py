@@ -93,10 +93,14 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _access(settings: Settings) -> guards.Access:
     keys = read_keys(settings.api_key.get_secret_value()) if settings.api_key is not None else ()
-    hosts: tuple[str, ...] | None = settings.allowed_hosts
-    if is_loopback(settings.host) and not keys:
-        hosts = (settings.host, *settings.allowed_hosts)
-    return guards.Access(keys=keys, hosts=hosts or None, origins=settings.cors_origins)
+    if keys:
+        return guards.Access(keys=keys, hosts=settings.allowed_hosts or None, origins=settings.cors_origins)
+    # Without a key a page may lead its own name here (DNS rebinding): only names that are known are answered.
+    return guards.Access(
+        hosts=(settings.host, *settings.allowed_hosts),
+        takes_addresses=not is_loopback(settings.host),
+        origins=settings.cors_origins,
+    )
 
 
 def _lifespan(settings: Settings) -> Any:

@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     allowed_hosts: _Hosts = Field(
         default=(),
         description="Names of the service that `Host` may have, separated by commas. Those of loopback are always "
-        "among them; default: no others without a key, any with one.",
+        "among them. Default: any name with a key; without one no other, but any address where `ALLOW_OPEN` is set.",
     )
     cors_origins: _Origins = Field(
         default=(),

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -21,7 +21,7 @@ from app.api.errors import (
     Unauthorized,
 )
 from app.security.failed_tries import FailedTries
-from app.security.hosts import LOOPBACK_NAMES, host_name
+from app.security.hosts import LOOPBACK_NAMES, host_name, is_address
 from app.security.keys import SUBPROTOCOL, Keys, key_parameter, offered_keys
 from graphwire.errors import GraphwireError, NotFound
 
@@ -40,11 +40,13 @@ class Access:
     Attributes:
         keys: Without any, whoever can reach it.
         hosts: What ``Host`` may name beside the names of loopback. None: anything.
+        takes_addresses: It may also be any address, which no page of another name can have a browser send.
         origins: The foreign pages that may send requests.
     """
 
     keys: Collection[str] = field(default=(), repr=False)
     hosts: Collection[str] | None = ()
+    takes_addresses: bool = False
     origins: Collection[str] = ()
 
 
@@ -54,24 +56,21 @@ def install(app: FastAPI, access: Access) -> None:
         app.add_middleware(KeyGuard, keys=Keys(access.keys), tries=FailedTries(time.monotonic))
     if access.origins:
         app.add_middleware(Preflights, **cors_of(access.origins))
-    app.add_middleware(HeadGuard, hosts=access.hosts, origins=access.origins, is_scheme_known=not access.keys)
+    app.add_middleware(HeadGuard, access=access)
 
 
 class HeadGuard:
     """Refuses a request that can be read in two ways, is for another host, or comes from a page that may not ask.
 
-    Args:
-        is_scheme_known: Whether the service's own pages have the scheme of the connection; with a proxy in front that
-            speaks TLS they have not.
+    With a key a proxy may be in front that speaks TLS, so that the service's own pages may have either scheme.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, hosts: Collection[str] | None, origins: Iterable[str], is_scheme_known: bool
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, access: Access) -> None:
         self._app = app
-        self._hosts = None if hosts is None else LOOPBACK_NAMES.union(hosts)
-        self._origins = frozenset(origin.encode() for origin in origins)
-        self._is_scheme_known = is_scheme_known
+        self._hosts = None if access.hosts is None else LOOPBACK_NAMES.union(access.hosts)
+        self._takes_addresses = access.takes_addresses
+        self._origins = frozenset(origin.encode() for origin in access.origins)
+        self._is_scheme_known = not access.keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         fault = None if scope["type"] == "lifespan" else self._fault(scope)
@@ -89,7 +88,7 @@ class HeadGuard:
         name = host_name(host)
         if name is None:
             return BadRequest("the header Host is missing, or names no host")
-        if self._hosts is not None and name not in self._hosts:
+        if self._hosts is not None and name not in self._hosts and not (self._takes_addresses and is_address(name)):
             return MisdirectedRequest("this service does not answer for that host (GRAPHWIRE_ALLOWED_HOSTS)")
         origin = headers.get(b"origin")
         if origin is not None and origin not in self._origins and not self._is_own(origin, host, scope["scheme"]):

@@ -23,6 +23,16 @@ def is_loopback(address: str) -> bool:
 
 
 @lru_cache(maxsize=256)
+def is_address(name: str) -> bool:
+    """Return whether the name of a host is an address (RFC 9110 §7.2), in brackets where it is IPv6."""
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=256)
 def host_name(host: bytes) -> str | None:
     """Return the name in a ``Host`` header, without port and in small letters; None where it is no host."""
     match = _HOST.fullmatch(host)

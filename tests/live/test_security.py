@@ -199,9 +199,11 @@ def test_a_key_that_cannot_be_sent_is_refused_and_not_shown() -> None:
 
 
 @pytest.mark.bad_input(126)
-async def test_it_can_be_forced_open_and_then_answers_for_any_host(tmp_path: Path) -> None:
-    async with serving(tmp_path, host="0.0.0.0", allow_open=True) as service:
-        for name in ("evil.example", "10.0.0.1:8000"):
+async def test_it_can_be_forced_open_and_then_answers_for_addresses_and_names_that_are_allowed(tmp_path: Path) -> None:
+    async with serving(tmp_path, host="0.0.0.0", allow_open=True, allowed_hosts=("graphs.example",)) as service:
+        for name in ("graphs.example", "10.0.0.1:8000", "[fe80::1]:80", "localhost"):
             assert (await service.client.get("/graphs", headers={"Host": name})).status_code == 200
+        rebound = {"Host": "evil.example", "Origin": "http://evil.example"}
+        assert (await service.client.get("/graphs", headers=rebound)).status_code == 421
         foreign = await service.client.get("/graphs", headers={"Origin": "https://evil.example"})
     assert foreign.status_code == 403
