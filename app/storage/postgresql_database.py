@@ -24,6 +24,8 @@ from graphwire.errors import StorageUnavailable
 READERS = 8
 READ_WAIT_S = 5.0
 COMMAND_S = 30.0
+LOCK_WAIT_MS = 1_500
+"""Starts wait behind a change, on the same connection: who locks a table for long makes the change fail instead."""
 
 
 class PostgresqlDatabase:
@@ -91,6 +93,7 @@ class PostgresqlDatabase:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """See ``database.Database``."""
         async with self._turns.next(), _transaction(self._writer, limit_s=COMMAND_S) as connection:
+            await connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
             yield connection
 
     @asynccontextmanager

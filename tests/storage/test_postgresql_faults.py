@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 
+from app.storage import postgresql_database
 from app.storage.opening import open_database
 from app.storage.postgresql_database import PostgresqlDatabase
 from app.storage.repositories.executions import ExecutionRepository
@@ -66,6 +67,12 @@ class World:
             return pid
         finally:
             await connection.close()
+
+    async def until_waits(self, connection: asyncpg.Connection) -> None:
+        """Wait until the service waits for a lock. PostgreSQL tells nobody when it does."""
+        query = "SELECT 1 FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'"
+        while await connection.fetchval(query, self.database.name) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # between two looks
 
     async def wait_until(self, is_so: Callable[[], bool]) -> None:
         async with asyncio.timeout(30):
@@ -220,6 +227,28 @@ async def test_a_database_that_holds_a_group_up_for_long_is_said_and_goes_on(
     await outbox.wait_stored(3)
     assert world.store.unavailable is None
     assert await world.stored() == [1, 2, 3]
+
+
+@pytest.mark.bad_input(131)
+async def test_a_change_that_waits_for_a_locked_table_is_refused_before_it_holds_starts_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql_database, "LOCK_WAIT_MS", 50)
+    other = await asyncpg.connect(world.direct_url)
+    async with asyncio.timeout(20), other.transaction():
+        await other.execute("LOCK TABLE graphs IN SHARE MODE")  # as CREATE INDEX does
+        change = asyncio.create_task(
+            GraphRepository(world.database).put(NewVersion(GraphId("g"), b"{}", "d", "api"), now=NOW)
+        )
+        await world.until_waits(other)
+        outbox = await world.begin()
+        with pytest.raises(StorageUnavailable, match=r"another program holds a lock on it \(55P03\)"):
+            await change
+    await other.close()
+
+    await GraphRepository(world.database).put(NewVersion(GraphId("g"), b"{}", "d", "api"), now=NOW)
+    assert outbox.refusals == []
+    assert world.store.unavailable is None
 
 
 @pytest.mark.bad_input(132)
