@@ -24,6 +24,8 @@ _DEBOUNCE_MS: Final = 1_000
 """After which they are taken even if there are more."""
 _SWEEP_S: Final = 5.0
 """Between looks for what the system did not tell, as on some network drives, or while nothing was watched."""
+_START_S: Final = 30.0
+"""For the trials of Python files before the service serves; the rest is tried while it does."""
 _TOLD_PROBLEMS: Final = 10
 
 
@@ -60,7 +62,7 @@ class Folders:
         self._group = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Self:
-        """Read all folders.
+        """Read all folders. Python files that cannot be tried in time are taken over afterwards.
 
         Raises:
             StorageUnavailable: What is in them cannot be stored.
@@ -68,10 +70,11 @@ class Folders:
         paths = {folder.path for folder in self._folders}
         stored = await self._graphs.sources() if paths else {}
         self._sources = {graph_id: path for graph_id, path in stored.items() if path.parent in paths}
-        await self._refresh(is_start=True)
+        with self._trial.within(_START_S):
+            await self._refresh(is_start=True)
         await self._group.__aenter__()
-        if self._is_watched:
-            self._group.create_task(self._watch(), name="folders")
+        if self._is_watched or self._trial.is_behind:
+            self._group.create_task(self._follow(), name="folders")
         return self
 
     async def __aexit__(self, *exc_info: Any) -> None:
@@ -80,6 +83,12 @@ class Folders:
         await self._group.__aexit__(*exc_info)
 
     # --- changes --------------------------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        if self._trial.is_behind:
+            await self._take_over(is_told=True)
+        if self._is_watched:
+            await self._watch()
 
     async def _watch(self) -> None:
         async with aclosing(self._moments()) as moments:

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
@@ -29,6 +30,8 @@ _MAX_PASSED: Final = 10_000
 _MAX_TEXT: Final = 64 * 1024
 """Of what is no message: tracebacks, and what a file writes where it should not."""
 _BEGIN: Final = "from graphwire.graphs.code_trial_process import main; main()"
+
+UNTRIED: Final = Problem("", "code_failed", "the file has not been tried yet: those before it took too long")
 
 # What passed in this process once needs no second trial, in whatever folder object it comes again.
 _passed: dict[tuple[str, str], None] = {}
@@ -81,6 +84,17 @@ class CodeTrial:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self._is_closed = False
+        self._until: float | None = None
+        self.is_behind = False
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Begin with no further file after this time: what is left has the problem ``UNTRIED``, and is behind."""
+        self._until, self.is_behind = time.monotonic() + seconds, False
+        try:
+            yield
+        finally:
+            self._until = None
 
     def failures(
         self, files: Mapping[str, FolderFile], wanted: Mapping[str, str], broken: Collection[str]
@@ -96,10 +110,14 @@ class CodeTrial:
         waiting = [stem for stem, key in keys.items() if key not in _passed]
         failures: dict[str, Problem] = {}
         while waiting:
+            if self._is_over():
+                failures |= dict.fromkeys(waiting, UNTRIED)
+                self.is_behind = True
+                break
             trace = self._run(files, waiting, {*broken, *failures})
             done = {*trace.passed, *trace.failures}
             failures |= trace.failures
-            if not done:
+            if not done and not self._is_over():
                 failures |= dict.fromkeys(waiting, Problem("", "code_failed", "the file could not be tried"))
                 break
             waiting = [stem for stem in waiting if stem not in done]
@@ -115,6 +133,9 @@ class CodeTrial:
             self._is_closed = True
             if self._process is not None:
                 end_group(self._process)
+
+    def _is_over(self) -> bool:
+        return self._until is not None and time.monotonic() >= self._until
 
     def _run(self, files: Mapping[str, FolderFile], waiting: Sequence[str], broken: Collection[str]) -> _Trace:
         trace = _Trace()
@@ -169,6 +190,8 @@ class CodeTrial:
                 trace.is_late = True
                 return
             if not line or self._take(line, trace) or trace.text_size > _MAX_TEXT:
+                return
+            if trace.running is None and self._is_over():
                 return
             wait_s = self.timeout_s + _LATE_S
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from graphwire.errors import GraphInvalid, InvalidInput, Problem
-from graphwire.graphs.code_trial import CodeTrial
+from graphwire.graphs.code_trial import UNTRIED, CodeTrial
 from graphwire.graphs.folder_files import FolderFile
 from graphwire.graphs.prints import prints_of_this_thread
 from graphwire.graphs.python_files import code_failed, imported_names, line_of
@@ -82,6 +82,8 @@ class PythonFolder:
         failed = {} if self._trial is None else self._trial.failures(found, wanted, broken)
         for stem, problem in failed.items():
             self._fail(found[stem], [problem])
+            if problem is UNTRIED:
+                self._seen[stem] = ""  # new once more
         kept = {stem: good.module for stem, good in self._good.items() if stem not in changed}
         run = PythonRun(found, kept, broken=broken | failed.keys(), imports=imports)
         for stem in changed:

@@ -205,6 +205,34 @@ def test_a_file_that_hangs_only_in_the_service_is_left_behind_in_its_thread(tmp_
     assert [each.definition.id for each in loaded.graphs] == ["made"]
 
 
+@pytest.mark.bad_input(37)
+def test_files_that_hang_do_not_take_more_than_the_time_for_all_and_one_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = tmp_path / "begun"
+    trial = CodeTrial(timeout_s=SHORT_S)
+    folder = GraphFolder(tmp_path, trial=trial)
+    for stem in ("a", "b", "c", "d", "e", "f"):
+        (tmp_path / f"{stem}.py").write_text(f"open({str(begun)!r}, 'w').close()\nwhile True:\n    pass\n")
+    (tmp_path / "made.py").write_text(GRAPH)
+
+    monkeypatch.setattr(trial, "_is_over", begun.exists)
+    with trial.within(LONG_S):
+        first = {each.source_path.name: each.problems[0].detail for each in folder.load().failures}
+    was_behind = trial.is_behind
+    begun.unlink()
+    for stem in ("b", "c", "d", "e", "f"):
+        (tmp_path / f"{stem}.py").unlink()
+    second = folder.load()
+
+    assert "still runs after" in first.pop("a.py")
+    assert list(first) == ["b.py", "c.py", "d.py", "e.py", "f.py", "made.py"]
+    assert all("has not been tried yet" in detail for detail in first.values())
+    assert was_behind
+    assert [each.source_path.name for each in second.failures] == ["a.py"]
+    assert [each.definition.id for each in second.graphs] == ["made"]
+
+
 def test_a_trial_that_is_closed_ends_what_runs(tmp_path: Path) -> None:
     trial = CodeTrial()
     pid = tmp_path / "pid"

@@ -372,6 +372,23 @@ async def test_changes_are_found_although_the_watch_of_the_system_breaks(
 
 
 @pytest.mark.bad_input(37)
+@pytest.mark.parametrize("is_watched", [True, False])
+async def test_what_cannot_be_tried_in_the_time_of_the_start_is_taken_over_afterwards(
+    tmp_path: Path, folder: Path, lines: LogLines, monkeypatch: pytest.MonkeyPatch, is_watched: bool
+) -> None:
+    monkeypatch.setattr("app.services.folders._START_S", 0.0)
+    save(folder / "coded.py", PYTHON.format(body=DONE))
+    save(folder / "plain.json", definition())
+    async with watching(tmp_path, watch_graphs=is_watched) as service:
+        plain = await service.run("plain")
+        await lines.until("coded.py", "has not been tried yet")
+        await lines.until("coded.py", "nothing is wrong any more")
+        coded = await service.run("coded")
+
+    assert (plain["status"], coded["state"]) == ("completed", {"n": 2})
+
+
+@pytest.mark.bad_input(37)
 async def test_the_service_answers_and_stops_while_code_is_tried_that_does_not_end(
     tmp_path: Path, folder: Path, lines: LogLines
 ) -> None:
