@@ -214,6 +214,10 @@ class Folders:
             self._sources[graph_id] = path
             for warning in loaded.located(adopted.warnings):
                 log.warning("%s (warning)", _line(path, warning))
+            if adopted.is_taken:
+                log.warning(
+                    "%s: graph %s was made through the API, and is this file's from now on", path, quoted(graph_id)
+                )
             if adopted.is_changed and not is_start:
                 log.info("%s: graph %s is at version %d now", path, quoted(graph_id), adopted.version)
         self._known[graph_id] = loaded

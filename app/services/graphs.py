@@ -93,10 +93,15 @@ class _Folder:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """What the adoption of a graph did. ``is_changed`` where it made the version."""
+    """What the adoption of a graph did. ``is_changed`` where it made the version.
+
+    Attributes:
+        is_taken: Whether the graph was one that was made through the API.
+    """
 
     version: int
     is_changed: bool
+    is_taken: bool
     warnings: Sequence[Problem]
 
 
@@ -144,9 +149,12 @@ class GraphService:
             InvalidInput: It is not valid; the stored version stays.
         """
         checked = await asyncio.to_thread(self._derived.check, loaded.definition, loaded.code)
+        known = self._folders.get(checked.id)
+        before = await self._repository.get(checked.id) if known is None or known.is_gone else None
         done = await self._put(checked, source=str(loaded.source_path), code_digest=loaded.digest or None)
         self._folders[checked.id] = _Folder(loaded.code)
-        return Adopted(done.version, done.is_changed, checked.warnings)
+        is_taken = before is not None and before.info.source == FROM_API
+        return Adopted(done.version, done.is_changed, is_taken, checked.warnings)
 
     def report(self, graph_id: GraphId, problems: Sequence[Problem], *, is_gone: bool = False) -> None:
         """Show with a graph what is wrong with its file; its last good version stays. Ends when it is adopted."""

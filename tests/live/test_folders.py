@@ -211,6 +211,20 @@ async def test_a_graph_whose_file_is_gone_can_be_taken_over_through_the_api(
     assert (taken["problems"], taken["definition"]["name"]) == ([], "Ours")
 
 
+async def test_a_file_takes_over_a_graph_that_was_made_through_the_api_and_the_log_says_so(
+    tmp_path: Path, folder: Path, lines: LogLines
+) -> None:
+    async with watching(tmp_path) as service:
+        await service.client.post("/graphs", json=definition(name="Ours"))
+        save(folder / "plain.json", definition(name="File"))
+        await lines.until("plain.json", "made through the API")
+        await lines.until("plain.json", "version 2")
+        taken = await get(service)
+        put = await service.client.put("/graphs/plain", json=definition(), headers=ANY_VERSION)
+
+    assert (taken["version"], taken["definition"]["name"], put.status_code) == (2, "File", 409)
+
+
 @pytest.mark.bad_input(37, 39, 40)
 async def test_files_that_broke_or_went_while_the_service_was_away_are_told_at_its_start(
     tmp_path: Path, folder: Path, lines: LogLines
