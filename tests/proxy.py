@@ -17,6 +17,7 @@ class Proxy:
         refuses: New connections are closed at once.
         loses_request: Whether a request gets lost on its way, and its connection with it. Asked once it is true.
         loses_answer: Whether the answer to a request gets lost, and the connection with it.
+        direct_url: The URL that leads past it.
         lingers: A connection that is lost stays open on the side of PostgreSQL, as when a network only swallows.
         lost: How many requests or answers were lost.
     """
@@ -25,6 +26,7 @@ class Proxy:
         parts = urlsplit(url)
         self._target = parts.hostname or "127.0.0.1", parts.port or 5432
         self._parts = parts
+        self.direct_url = url
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._clients: set[asyncio.StreamWriter] = set()

@@ -35,7 +35,13 @@ class _Place(Subscription):
         if farewell is not None:
             self.is_over = True
             return NoticeItem(farewell, self.cursor)
-        return _END if self.is_over else super().poll(limit, max_bytes)
+        if self.is_over:
+            return _END
+        item = super().poll(limit, max_bytes)
+        if isinstance(item, End) and self.hub.is_lost:
+            self.is_over = True
+            return NoticeItem(ended_elsewhere(), self.cursor)
+        return item
 
 
 class EventReader:
@@ -138,6 +144,13 @@ class EventReader:
         if passes is not None:
             events = [event for event in events if passes.passes(event.type, event.node_id)]
         return Page(events, self.cursor)
+
+
+def ended_elsewhere() -> StreamClosed:
+    """Return what a reader is told whose execution another server has ended. Who comes back is told that end."""
+    return StreamClosed(
+        reason="storage_unavailable", detail="another server has ended the execution", retry_ms=RETRY_MS
+    )
 
 
 def deleted() -> StreamClosed:

@@ -126,7 +126,7 @@ class StreamService:
             if waits:
                 self._presence.went(execution_id, of_itself=not self._is_draining)
         page.next, page.last_seq = reader.cursor, hub.visible
-        page.ended = hub.closed and page.next >= hub.visible
+        page.ended = hub.closed and not hub.is_lost and page.next >= hub.visible
         return page
 
     async def _fill(self, page: EventPage, reader: EventReader, limit: int) -> bool:

@@ -9,6 +9,7 @@ Group: TypeAlias = Sequence[Batch]
 
 UNKNOWN = "an execution that is unknown or has ended cannot end"
 TAKEN = "the key of a start is taken"
+ENDED = "The database says that this execution has ended: another server took it for interrupted."
 
 
 class GroupRejected(Exception):
@@ -21,10 +22,12 @@ class Failure(NamedTuple):
     Attributes:
         reason: As a sentence that names no secret.
         cause: What was raised, where the batch itself is at fault; None where the database is.
+        is_final: Whether no repetition helps, because the execution is not running any more in the database.
     """
 
     reason: str
     cause: Exception | None = None
+    is_final: bool = False
 
 
 class Attempt(NamedTuple):

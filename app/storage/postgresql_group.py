@@ -8,6 +8,7 @@ from app.storage.postgresql import Connection, is_cut
 from app.storage.rows import rows_of
 from app.storage.text import escaped
 from graphwire.engine.ports import Batch
+from graphwire.types import ExecutionId
 
 COMMAND_S = 30.0
 
@@ -58,6 +59,7 @@ ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, execution_id
 """
 _HAS_CHUNK = "SELECT 1 FROM event_chunks WHERE execution_id = $1 AND first_seq = $2"
 _HAS_STARTED = "SELECT 1 FROM executions WHERE id = $1"
+_IS_RUNNING = "SELECT 1 FROM executions WHERE id = $1 AND status = 'running'"
 _HAS_ENDED = "SELECT 1 FROM executions WHERE id = $1 AND status <> 'running'"
 
 
@@ -131,6 +133,11 @@ async def is_stored(connection: Connection, batches: Sequence[Batch]) -> bool:
             continue
         return found is not None
     return True
+
+
+async def is_running(connection: Connection, execution_id: ExecutionId) -> bool:
+    """Say whether an execution has started and not ended, for the database."""
+    return await connection.fetchval(_IS_RUNNING, escaped(execution_id), timeout=COMMAND_S) is not None
 
 
 async def _commit(connection: Connection, statement: _Statement) -> None:

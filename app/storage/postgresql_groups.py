@@ -7,9 +7,10 @@ from contextlib import AbstractAsyncContextManager, suppress
 from enum import Enum, auto
 from typing import TypeAlias
 
-from app.storage.groups import Attempt, Failure, Group
+from app.storage.groups import ENDED, Attempt, Failure, Group
 from app.storage.postgresql import Connection, explain, is_cut, is_transient
-from app.storage.postgresql_group import OutcomeUnknown, is_stored, probe, write_group
+from app.storage.postgresql_group import OutcomeUnknown, is_running, is_stored, probe, write_group
+from graphwire.engine.ports import Batch
 
 FIRST_WAIT_S = 0.05
 LAST_WAIT_S = 1.0
@@ -96,18 +97,32 @@ class PostgresqlGroups:
                 return Attempt(None, [None] * len(group))
             if is_transient(error):
                 return Attempt(explain(error), [_failure(error)] * len(group))
-            return Attempt(None, [_failure(error)]) if len(group) == 1 else await self._one_by_one(group)
+            return await self._one_by_one(group, error if len(group) == 1 else None)
         finally:
             alarm.cancel()
 
-    async def _one_by_one(self, group: Group) -> Attempt:
+    async def _one_by_one(self, group: Group, known: Exception | None) -> Attempt:
+        """Find out which batches are at fault. ``known`` is what was raised where there is only one."""
         failures: list[Failure | None] = []
         for batch in group:
-            error = await self._store([batch])
-            failures.append(None if error is None else _failure(error))
-            if error is not None and is_transient(error):
+            error = known or await self._store([batch])
+            if error is None:
+                failures.append(None)
+            elif is_transient(error):
                 return Attempt(explain(error), failures + [_failure(error)] * (len(group) - len(failures)))
+            else:
+                failures.append(Failure(ENDED, is_final=True) if await self._has_ended(batch) else _failure(error))
         return Attempt(None, failures)
+
+    async def _has_ended(self, batch: Batch) -> bool:
+        """Say whether a batch is refused because another server, which had the lock meanwhile, ended its execution."""
+        if batch.start is not None:
+            return False
+        try:
+            async with self._writing() as connection:
+                return not await is_running(connection, batch.execution_id)
+        except Exception:  # border: not known, so the batch is tried again, and this with it
+            return False
 
     async def _store(self, group: Group) -> Exception | None:
         """Write a group; where the connection is lost, once more on a new one."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from typing import NamedTuple
 
-from app.storage.groups import Attempt, Groups
+from app.storage.groups import Attempt, Failure, Groups
 from graphwire.engine.ports import Batch, Outbox
 
 log = logging.getLogger(__name__)
@@ -28,8 +28,8 @@ class Writer:
     """Takes batches from outboxes in turn and stores them in groups, one transaction each. Lives on one event loop.
 
     A group that fails is tried again, with a growing delay of at most a second, until it is stored; only batches with
-    a ``start`` are refused. Meanwhile ``unavailable`` says why. A batch that can never be stored holds up its own
-    execution only.
+    a ``start``, and those of executions that somebody else has ended, are refused. Meanwhile ``unavailable`` says why.
+    A batch that can never be stored holds up its own execution only.
 
     Args:
         groups: What writes them; the writer starts and stops it.
@@ -186,19 +186,21 @@ class Writer:
             if (batch := _take(outbox, MAX_GROUP_BYTES)) is None:
                 del self._waiting[key]
             else:
-                self._hold(_Part(outbox, batch), self._unavailable or "")
+                self._hold(_Part(outbox, batch), Failure(self._unavailable or ""))
 
-    def _hold(self, part: _Part, reason: str) -> None:
+    def _hold(self, part: _Part, failure: Failure) -> None:
         key = id(part.outbox)
-        if part.batch.start is None:
+        if part.batch.start is None and not failure.is_final:
             self._held[key] = part
             return
         self._waiting.pop(key, None)
+        about = {"execution_id": part.batch.execution_id}
+        if failure.is_final:
+            log.error("an execution is let go: %s", failure.reason, extra=about)
         try:
-            part.outbox.refused(part.batch, reason)
+            part.outbox.refused(part.batch, failure.reason)
         except Exception:  # border: nothing that an execution does may end the writer
-            about = {"execution_id": part.batch.execution_id}
-            log.exception("an execution failed on hearing that its start is refused", extra=about)
+            log.exception("an execution failed on hearing that a batch is refused", extra=about)
 
     def _finished(self, attempt: Attempt) -> None:
         """Hear what became of a group."""
@@ -217,8 +219,9 @@ class Writer:
                 if failure.cause is not None:
                     about = {"execution_id": part.batch.execution_id}
                     log.error("a batch cannot be stored", exc_info=failure.cause, extra=about)
-                self._hold(part, failure.reason)
-        self._plan_retry(has_failed=any(attempt.failures) or self._unavailable is not None)
+                self._hold(part, failure)
+        has_to_wait = any(failure is not None and not failure.is_final for failure in attempt.failures)
+        self._plan_retry(has_failed=has_to_wait or self._unavailable is not None)
         self._turn()
 
     def _troubled(self, reason: str) -> None:

@@ -45,7 +45,7 @@ class ExecutionOutbox:
         self._end = end
 
     def when_refused(self, callback: Callable[[str], None]) -> None:
-        """Call with the reason if the start cannot be stored."""
+        """Call with the reason if the start cannot be stored, or nothing more of the execution."""
         self._on_refused = callback
 
     def take(self, max_bytes: int) -> Batch | None:
@@ -81,6 +81,7 @@ class ExecutionOutbox:
     def refused(self, batch: Batch, reason: str) -> None:
         """See ``ports.Outbox``."""
         self.is_submitted = True  # nothing more is ever handed over
+        self._hub.is_lost = batch.start is None
         self._hub.discard()
         if self._on_refused is not None:
             self._on_refused(reason)

@@ -99,7 +99,10 @@ class Outbox(Protocol):
         ...
 
     def refused(self, batch: Batch, reason: str) -> None:
-        """A batch with a ``start`` could not be stored and never will be. Any other batch is tried until it is."""
+        """The batch could not be stored and never will be: it has a ``start``, or somebody else ended the execution.
+
+        Any other batch is tried until it is stored. Nothing more is asked for.
+        """
         ...
 
 

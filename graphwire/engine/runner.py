@@ -135,12 +135,12 @@ class Runner:
         self._next_notice = time.monotonic_ns() + NOTICE_NS
         self._limit: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
+        self._storing: set[asyncio.Future[None]] = set()
         self._thread = threading.get_ident()
         self.from_threads: deque[tuple[Attempt, EventData, int]] = deque()
         self._gate = threading.Condition()
-        self._is_draining = False
         self._stopping_from: int | None = None
-        self._waits_for_room = False
+        self._is_draining = self._waits_for_room = False
         self._turn = self._lanes.turn()
 
     # --- life -----------------------------------------------------------------------------------------------------
@@ -157,7 +157,9 @@ class Runner:
         accepted: asyncio.Future[None] = self._loop.create_future()
 
         def refuse(why: str) -> None:
-            if not accepted.done():
+            if self.hub.is_lost:
+                self._lose(why)
+            elif not accepted.done():
                 accepted.set_exception(StorageUnavailable(f"The start could not be stored: {why}"))
 
         self._outbox.when_refused(refuse)
@@ -170,7 +172,9 @@ class Runner:
         await accepted
 
     async def run(self) -> None:
-        """Carry the execution out; returns when its end is stored. Called once, after ``accept``."""
+        """Carry the execution out; returns when its end is stored, by whomever. Called once, after ``accept``."""
+        if self.hub.is_lost:
+            return
         limit_s = self._start.timeout_s or self.plan.timeout_s
         if limit_s is not None:
             self._limit = self._loop.call_later(limit_s, self._time_is_up, limit_s)
@@ -184,6 +188,13 @@ class Runner:
             self._limit.cancel()
         self._lanes.abort()
         self._over.set()
+
+    def _lose(self, why: str) -> None:
+        """Let go because the store says that the execution has ended elsewhere."""
+        self.abort()
+        for waiter in self._storing:
+            if not waiter.done():
+                waiter.set_exception(StorageUnavailable(why))
 
     async def wait_ended(self) -> None:
         """Wait until the end is stored."""
@@ -225,6 +236,8 @@ class Runner:
             raise StorageUnavailable(f"Nothing can be stored at the moment: {unavailable}")
         if self.execution.is_over:
             await self._over.wait()
+            if self.hub.is_lost:
+                raise StorageUnavailable("The execution has ended elsewhere.")
             raise CommandNotAllowed(f"cannot cancel: the execution is {self.status}", status=self.status, allowed=[])
         if claim is not None:
             self._outbox.claim(self.log.next_seq, claim)
@@ -407,7 +420,11 @@ class Runner:
     async def _until_stored(self, seq: int) -> None:
         waiter: asyncio.Future[None] = self._loop.create_future()
         self.hub.when_stored(seq, _resolver(waiter))
-        await waiter
+        self._storing.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._storing.discard(waiter)
 
     async def _until_room(self) -> None:
         while not self.hub.has_room:

@@ -75,6 +75,7 @@ class Hub:
         stored: All events up to this one are on disk.
         visible: All events up to this one may be told; so may everything else about the execution.
         taken_bytes: Bytes of the events that were handed over and are not stored yet.
+        is_lost: It was ended because the execution goes on, or has ended, elsewhere: what is published is dropped.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class Hub:
         self._room_waiting: dict[Callback, None] = {}
         self._stored_waiting: list[tuple[int, int, Callback]] = []
         self._stored_waiting_number = 0
+        self.is_lost = False
         self._move_horizon()
 
     @classmethod
@@ -149,6 +151,8 @@ class Hub:
         """
         seq = published.seq
         if seq != self.published + 1 or self._sentinel is not None:
+            if self.is_lost:
+                return
             due = self.published + 1 if self._sentinel is None else "nothing"
             raise ValueError(f"event {seq} published where {due} comes next")
         self.published = seq
@@ -213,7 +217,7 @@ class Hub:
         self._room.release(released)
 
     def discard(self) -> None:
-        """Drop everything that is not stored and end the hub: the execution's start was refused."""
+        """Drop everything that is not stored and end the hub: the start was refused, or the execution is lost."""
         self._unstored_bytes = self.taken_bytes = 0
         released = self._ring.cut(self.stored)
         self.published = self._taken = self._sentinel = self.visible = self.stored

@@ -12,6 +12,8 @@ from tests.live.control import gates
 from tests.live.serving import Service, numbers, parse, serving, types
 from tests.proxy import Proxy, proxied
 
+JSON = {"Accept": "application/json"}
+
 pytestmark = pytest.mark.needs("postgresql")
 
 
@@ -19,6 +21,52 @@ pytestmark = pytest.mark.needs("postgresql")
 async def proxy() -> AsyncIterator[Proxy]:
     async with postgresql_schema() as url, proxied(url) as proxy:
         yield proxy
+
+
+async def ready(service: Service, status: int) -> None:
+    async with asyncio.timeout(20):
+        while (await service.client.get("/health/ready")).status_code != status:
+            pass
+
+
+@pytest.mark.bad_input(133)
+async def test_what_another_server_has_ended_meanwhile_is_let_go_and_its_readers_are_told(
+    tmp_path: Path, proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path, database_url=proxy.url, max_executions=1) as first:
+        execution = await first.start("gated")
+        await gates["gate"].reached.wait()
+        last_seq = (await first.client.get(f"/executions/{execution}")).json()["last_seq"]
+        page = f"/executions/{execution}/events?after={last_seq}&wait=8"
+        stream = asyncio.create_task(first.client.get(f"/executions/{execution}/events"))
+        waiting = asyncio.create_task(first.client.get(page, headers=JSON))
+        proxy.refuses = True
+        proxy.cut()
+        await ready(first, 503)
+        async with serving(tmp_path / "second", database_url=proxy.direct_url) as second:
+            ended = (await second.client.get(f"/executions/{execution}")).json()
+            proxy.refuses = False
+        gates["gate"].opened.set()
+        told = parse((await stream).content)
+        polled = (await waiting).json()
+        await ready(first, 200)
+
+        shown = (await first.client.get(f"/executions/{execution}")).json()
+        cancelled = await first.client.post(f"/executions/{execution}/cancel")
+        followed = types(await first.events(execution))
+        started = await first.run("chain")  # there is room again
+
+    assert (ended["status"], ended["error"]["code"]) == ("failed", "interrupted")
+    assert types(told)[-1] == "stream_closed"
+    assert told[-1].data["data"]["code"] == "storage_unavailable"
+    assert polled["ended"] is False
+    assert shown == ended
+    assert (cancelled.status_code, cancelled.json()["code"]) == (409, "command_not_allowed")
+    assert "checkpoint_restored" in followed
+    assert followed[-2:] == ["execution_failed", "stream_end"]
+    assert started["status"] == "completed"
+    assert [each.getMessage() for each in caplog.records].count("a batch cannot be stored") == 0
+    assert len([each for each in caplog.records if "is let go" in each.getMessage()]) == 1
 
 
 @pytest_asyncio.fixture

@@ -270,18 +270,27 @@ async def test_a_database_that_is_read_only_is_said_and_goes_on_when_it_is_not(w
 
 async def test_a_batch_that_can_never_be_stored_holds_up_only_its_own_execution(world: World) -> None:
     healthy = await world.begin("healthy")
-    doubled, broken = world.submit(start_batch("healthy")), world.submit(make_batch([2], id="never-started"))
+    broken = await world.begin("broken")
+    async with world.database.writing() as connection:
+        await connection.execute(
+            "INSERT INTO event_chunks SELECT execution_id, 2, 2, format, events_checksum,"
+            " deltas_checksum, events, deltas FROM event_chunks WHERE execution_id = 'broken'"
+        )
+    broken.add(make_batch([2], id="broken"))
+    world.store.submit(broken)
+    doubled = world.submit(start_batch("healthy"))
     healthy.add(make_batch([2], id="healthy"))
     world.store.submit(healthy)
     await healthy.wait_stored(2)
     await doubled.wait_refused()
 
-    assert broken.stored_batches == []
+    assert len(broken.stored_batches) == 1
     assert world.store.unavailable is None
     assert await world.stored("healthy") == [1, 2]
-    # It is tried again: once what it lacks is there, it goes through.
-    await world.begin("never-started")
-    await broken.wait_stored(1)
+    # It is tried again: once nothing is in its way, it goes through.
+    async with world.database.writing() as connection:
+        await connection.execute("DELETE FROM event_chunks WHERE execution_id = 'broken' AND first_seq = 2")
+    await broken.wait_stored(2)
 
 
 @pytest.mark.bad_input(133)
@@ -317,9 +326,15 @@ async def test_what_another_server_took_is_left_to_it_and_said(world: World) -> 
         assert await world.read() == [1]
 
     await kept.wait_stored(2)
+    await outbox.wait_refused()
     assert world.store.unavailable is None
     assert await world.stored() == [1]  # it had ended
-    assert await ExecutionRepository(world.database).last_seq(ExecutionId("kept")) == 2
+    assert "another server" in outbox.refusals[0]
+    kept.add(make_batch([3], id="kept"))
+    world.store.submit(kept)
+    await kept.wait_stored(3)
+    assert len(outbox.refusals) == 1  # it is not tried again
+    assert await ExecutionRepository(world.database).last_seq(ExecutionId("kept")) == 3
 
 
 @pytest.mark.bad_input(133)
