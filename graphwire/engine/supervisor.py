@@ -39,10 +39,6 @@ class Supervisor:
         """Return the runner of an execution that has not ended; None for any other."""
         return self._live.get(execution_id)
 
-    def uses(self, graph_id: str) -> bool:
-        """Whether an execution of this graph is alive."""
-        return any(runner.graph_id == graph_id for runner in self._live.values())
-
     def spawn(self, coro: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """Make a task that this supervisor owns."""
         if not self._tasks:
