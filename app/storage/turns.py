@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from app.storage.errors import KeyTaken
 from graphwire.errors import StorageUnavailable
 
 WAIT_S = 2.0
@@ -18,7 +19,7 @@ class Turns:
 
     @asynccontextmanager
     async def next(self) -> AsyncIterator[None]:
-        """One turn, for as long as the block lasts. What waits while another is refused is refused with it.
+        """One turn, for as long as the block lasts. What waits while the database refuses another is refused with it.
 
         Raises:
             StorageUnavailable: The wait was too long, or the database refused the one before.
@@ -33,6 +34,8 @@ class Turns:
             if self._refusal[0] != refusals:  # while this one waited
                 raise StorageUnavailable(self._refusal[1])
             yield
+        except KeyTaken:
+            raise
         except StorageUnavailable as error:
             self._refusal = (self._refusal[0] + 1, error.detail)
             raise

@@ -8,10 +8,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.storage.database import Database
+from app.storage.errors import KeyTaken
 from app.storage.moments import microseconds
 from app.storage.tables import idempotency_keys
 from graphwire.engine.ports import Claim
-from graphwire.errors import StorageUnavailable
 from graphwire.types import ExecutionId, GraphId
 
 
@@ -70,7 +70,7 @@ async def keep_claim(connection: AsyncConnection, claim: Claim, made: MadeVersio
     """Store a claim on a version, in the transaction that makes it.
 
     Raises:
-        StorageUnavailable: The key was taken at this moment.
+        KeyTaken: The key was taken at this moment.
     """
     columns = idempotency_keys.c
     made_us = microseconds(claim.made_at)
@@ -87,4 +87,4 @@ async def keep_claim(connection: AsyncConnection, claim: Claim, made: MadeVersio
     try:
         await connection.execute(insert(idempotency_keys).values(values))
     except IntegrityError:
-        raise StorageUnavailable("The key was taken at this moment; the next attempt finds what it made.") from None
+        raise KeyTaken("The key was taken at this moment; the next attempt finds what it made.") from None
