@@ -9,7 +9,7 @@ from app.services.presence import Presence
 from app.services.readers import EventReader, deleted
 from graphwire.clock import Clock
 from graphwire.engine.ports import ExecutionStore
-from graphwire.errors import HistoryDamaged, InvalidCursor, NotFound
+from graphwire.errors import HistoryDamaged, InvalidCursor, NotFound, quoted
 from graphwire.events.filters import Filter
 from graphwire.events.hub import End, Hub, NoticeItem, Page, Published
 from graphwire.events.notices import StreamClosed, StreamLagged, encode_notice
@@ -17,6 +17,8 @@ from graphwire.types import ExecutionId
 
 RETRY_MS = (1_000, 5_000)
 EXAMINED_EVENTS = 10_000
+MAX_DELETED = 1_000
+"""Remembered at least as long as it takes from finding an execution to opening its stream."""
 PAGE_BYTES = 4 * 1024 * 1024
 
 
@@ -50,6 +52,7 @@ class StreamService:
         self._clock = clock
         self._open: set[EventReader] = set()
         self._waiting: set[asyncio.Future[None]] = set()
+        self._deleted: dict[ExecutionId, None] = {}
         self._is_draining = False
 
     @property
@@ -66,7 +69,7 @@ class StreamService:
     def open(self, execution_id: ExecutionId, hub: Hub, *, after: int | None, filter: Filter | None) -> EventReader:
         """Return a reader that has everything up to ``after``; whoever gets it closes it.
 
-        While the service drains it is given one that says so and ends.
+        While the service drains, or where the execution was just deleted, it is given one that says so and ends.
 
         Raises:
             InvalidCursor: ``after`` lies in the future.
@@ -75,13 +78,18 @@ class StreamService:
         reader = EventReader(execution_id, hub, self._store, after=after, filter=filter, closed=self._left)
         self._open.add(reader)
         self._presence.came(execution_id)
-        if self._is_draining:
+        if execution_id in self._deleted:
+            reader.dismiss(deleted())
+        elif self._is_draining:
             reader.dismiss(self.farewell())
         return reader
 
     def end_deleted(self, execution_ids: Collection[ExecutionId]) -> None:
         """End the streams of executions that were deleted."""
         gone = frozenset(execution_ids)
+        self._deleted |= dict.fromkeys(gone)  # a reader may have found one, and not be open yet
+        while len(self._deleted) > MAX_DELETED:
+            del self._deleted[next(iter(self._deleted))]
         for reader in [reader for reader in self._open if reader.execution_id in gone]:
             reader.dismiss(deleted())
 
@@ -109,7 +117,10 @@ class StreamService:
 
         Raises:
             InvalidCursor: ``after`` lies in the future.
+            NotFound: The execution was just deleted.
         """
+        if execution_id in self._deleted:
+            raise NotFound(f"there is no execution {quoted(execution_id)}")
         check_cursor(after, hub)
         reader = EventReader(execution_id, hub, self._store, after=after, filter=filter, closed=lambda *_: None)
         waits = wait_s > 0

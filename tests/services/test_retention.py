@@ -22,7 +22,7 @@ from app.storage.store import SqlExecutionStore
 from app.storage.tables import executions
 from graphwire.clock import FakeClock
 from graphwire.engine.supervisor import Supervisor
-from graphwire.errors import StorageUnavailable
+from graphwire.errors import NotFound, StorageUnavailable
 from graphwire.events.hub import End, Hub, NoticeItem, Page
 from graphwire.events.notices import Notice, StreamClosed, StreamLagged
 from graphwire.types import ExecutionId
@@ -152,6 +152,33 @@ async def test_a_reader_of_what_is_gone_altogether_is_told_that_it_was_deleted(w
     assert [type(each) for each in seen] == [StreamLagged, StreamClosed]
     assert isinstance(seen[1], StreamClosed)
     assert seen[1].reason == "deleted"
+
+
+@pytest.mark.bad_input(76)
+async def test_a_stream_that_is_opened_just_after_the_deletion_is_told_so(world: World) -> None:
+    await world.run(OLD, ended_at=NOW, events=10)
+    hub = Hub.ended(10)  # found before the deletion
+    await world.retention.delete(OLD)
+
+    seen = await rest(world.streams.open(OLD, hub, after=None, filter=None))
+
+    assert [each.reason for each in seen if isinstance(each, StreamClosed)] == ["deleted"]
+    assert len(seen) == 1
+    with pytest.raises(NotFound):
+        await world.streams.page(OLD, hub, after=0, filter=None, limit=10, wait_s=0)
+
+
+@pytest.mark.bad_input(142)
+async def test_executions_are_stored_while_what_is_too_old_goes(world: World) -> None:
+    for number in range(20):
+        await world.run(f"old-{number}", ended_at=NOW - 31 * DAY)
+
+    sweep = asyncio.create_task(world.retention.sweep())
+    for number in range(3):
+        await world.run(f"new-{number}", ended_at=NOW)
+    await sweep
+
+    assert await world.ids() == {"new-0", "new-1", "new-2"}
 
 
 @pytest.mark.bad_input(76, 142)
