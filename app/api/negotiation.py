@@ -54,7 +54,8 @@ def accepts(*offered: str) -> Callable[[Request], Awaitable[str]]:
 
     # A coroutine function, as all dependencies are: the framework calls others in a thread.
     async def negotiate(request: Request) -> str:
-        return choose(accepted(request), offered)
+        # What is deleted is answered without a body: there is nothing to choose.
+        return offered[0] if request.method == "DELETE" else choose(accepted(request), offered)
 
     return negotiate
 

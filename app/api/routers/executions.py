@@ -251,7 +251,7 @@ async def cancel_execution(
     status_code=204,
     summary="Delete an execution",
     response_description="The execution is gone.",
-    responses=refusals.responses(NotFound, errors.NotAcceptable, CommandNotAllowed, StorageUnavailable),
+    responses=refusals.responses(NotFound, CommandNotAllowed, StorageUnavailable),
 )
 async def delete_execution(execution_id: ExecutionName, deletions: Deletions) -> Response:
     """Delete an execution that has ended, with its events. From then on every route answers 404 for it.

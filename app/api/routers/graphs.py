@@ -208,7 +208,7 @@ async def replace_graph(
     summary="Delete a graph",
     response_description="The graph is gone.",
     responses=refusals.responses(
-        NotFound, errors.NotAcceptable, GraphReadOnly, GraphInUse, RevisionConflict, InvalidInput, StorageUnavailable
+        NotFound, GraphReadOnly, GraphInUse, RevisionConflict, InvalidInput, StorageUnavailable
     ),
 )
 async def delete_graph(
