@@ -76,7 +76,7 @@ def test_no_test_waits_for_time_to_pass_without_giving_its_reason() -> None:
 def test_tests_mirror_the_packages() -> None:
     folders = {path.relative_to(ROOT).parts[1] for path in PYTHON if path.relative_to(ROOT).parts[0] == "tests"}
     subjects = {path.name for package in PACKAGES for path in (ROOT / package).iterdir()}
-    beside_the_packages = {"benchmarks", "contracts", "docs", "examples", "live"}
+    beside_the_packages = {"benchmarks", "browser", "contracts", "docs", "examples", "live"}
 
     assert {folder for folder in folders if "." not in folder} <= subjects | beside_the_packages
 
