@@ -44,8 +44,8 @@ def format_of(request: Request, media_types: Mapping[str, Format]) -> Format:
     Raises:
         UnsupportedMediaType, UnsupportedCompression: It says something else, or nothing.
     """
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding not in ("", "identity"):
+    codings = ",".join(request.headers.getlist("content-encoding")).lower().split(",")
+    if any(coding.strip() not in ("", "identity") for coding in codings):
         raise UnsupportedCompression("bodies are taken as they are, without compression")
     media_type, _, parameters = request.headers.get("content-type", "").partition(";")
     named = [part.strip().lower().replace('"', "") for part in parameters.split(";") if part.strip()]

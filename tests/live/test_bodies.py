@@ -213,8 +213,9 @@ async def test_forms_are_refused_before_anything_of_them_is_read(service: Servic
 
 
 @pytest.mark.bad_input(18)
-async def test_a_compressed_body_is_refused(service: Service) -> None:
-    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+@pytest.mark.parametrize("codings", [["gzip"], ["identity", "gzip"]])
+async def test_a_compressed_body_is_refused(service: Service, codings: list[str]) -> None:
+    headers = [("Content-Type", "application/json"), *(("Content-Encoding", coding) for coding in codings)]
     answer = await service.client.post(START, content=b"{}", headers=headers)
 
     assert answer.status_code == 415

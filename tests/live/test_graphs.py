@@ -118,6 +118,13 @@ async def test_a_graph_is_drawn(service: Service, query: str, media_type: str, b
     assert answer.text.startswith(begins)
 
 
+async def test_a_diagram_is_plain_text_for_whoever_takes_nothing_else(service: Service) -> None:
+    answer = await service.client.get("/graphs/chain/diagram?format=dot", headers={"Accept": "text/plain"})
+
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer.text.startswith("digraph")
+
+
 async def test_a_language_that_diagrams_are_not_drawn_in_is_refused(service: Service) -> None:
     answer = await service.client.get("/graphs/chain/diagram?format=pdf")
 

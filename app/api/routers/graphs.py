@@ -42,6 +42,7 @@ drawings = APIRouter(tags=["graphs"])
 
 MERMAID = "text/vnd.mermaid"
 DOT = "text/vnd.graphviz"
+PLAIN = "text/plain"
 NODE_BYTES = 100
 """What a node with its edges counts for when it is drawn."""
 _UNCHANGED: Mapping[int | str, Any] = {
@@ -280,6 +281,7 @@ async def list_node_types(graphs: Graphs) -> Response:
             "content": {
                 MERMAID: {"schema": {"type": "string"}, "example": MERMAID_EXAMPLE},
                 DOT: {"schema": {"type": "string"}, "example": DOT_EXAMPLE},
+                PLAIN: {"schema": {"type": "string"}, "example": MERMAID_EXAMPLE},
             },
         },
         **refusals.responses(*_LOOK, InvalidInput),
@@ -296,13 +298,12 @@ async def draw_graph(
 ) -> Response:
     """Return a diagram of the newest version as text."""
     offered = (MERMAID, DOT) if format is None else (MERMAID,) if format == "mermaid" else (DOT,)
-    chosen = choose(accepted(request), (*offered, "text/plain"))
-    media_type = chosen if chosen in offered else offered[0]
+    chosen = choose(accepted(request), (*offered, PLAIN))
     definition = await graphs.definition(GraphId(graph_id))
-    draw = to_mermaid if media_type == MERMAID else to_dot
+    draw = to_dot if DOT in (chosen, *offered[:1]) else to_mermaid
     beside: Beside = request.state.beside
     text = await beside.write(NODE_BYTES * len(definition.nodes), lambda: draw(definition))
-    return Response(text, headers={"Content-Type": f"{media_type}; charset=utf-8"})
+    return Response(text, headers={"Content-Type": f"{chosen}; charset=utf-8"})
 
 
 def _number(text: str) -> int:

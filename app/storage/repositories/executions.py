@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, cast
 
 import msgspec
 from sqlalchemy import ColumnElement, Float, Select, Update, func, literal, or_, select, tuple_, update
@@ -16,7 +16,6 @@ from graphwire.errors import CommandNotAllowed, HistoryDamaged
 from graphwire.types import TERMINAL_STATUSES, ExecutionId, GraphId, Outcome, Status
 
 Sort: TypeAlias = Literal["started_at", "-started_at", "ended_at", "-ended_at", "duration_ms", "-duration_ms"]
-SORTS: frozenset[str] = frozenset(get_args(Sort))
 
 _SORT_COLUMNS: Mapping[str, ColumnElement[Any]] = {
     "started_at": executions.c.started_at_us,
