@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from graphwire.cli.files import read_graph_file
-from graphwire.cli.printing import complain, complain_of, error_console, open_streams, prints_aside
+from graphwire.cli.printing import NotWritten, complain, complain_of, error_console, open_streams, prints_aside
 from graphwire.cli.run import RunOptions, read_state, run_graph
 from graphwire.cli.show import Drawing, show_graph
 from graphwire.cli.validate import show_problems, validate_files
@@ -46,6 +46,9 @@ def main() -> None:
     except GraphwireError as error:
         complain(error.detail)
         sys.exit(WRONG_USE)
+    except NotWritten as error:
+        complain(str(error))
+        sys.exit(error.status)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 

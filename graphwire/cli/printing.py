@@ -10,16 +10,18 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from graphwire.errors import GraphwireError, InvalidInput, Problem
+from graphwire.errors import InvalidInput, Problem
 
 _MORE: Final = 20
 READER_GONE: Final = 1
 
 
-class NotWritten(GraphwireError):
-    """A result could not be written."""
+class NotWritten(Exception):
+    """A result cannot be written; its text says where and why. ``status`` is what the command ends with."""
 
-    code, title = "not_written", "Not written"
+    def __init__(self, text: str, status: int = 1) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 def open_streams() -> None:

@@ -110,7 +110,7 @@ def _require_writable(path: Path) -> None:
         with path.open("ab"):
             pass
     except OSError as error:
-        raise NotWritten(f"{path}: {error.strerror}; nothing was started") from None
+        raise NotWritten(f"{path}: {error.strerror}; nothing was started", status=2) from None
 
 
 def _given(text: str) -> bytes:
