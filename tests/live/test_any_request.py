@@ -43,9 +43,7 @@ SHARED = {"/graphs/validate": "an address of the graph of that name too, whose m
 load_all_checks()
 schema = schemathesis.openapi.from_dict(dict(description().document)).exclude(operation_id=STREAMS)
 schema.config.checks.positive_data_acceptance.expected_statuses += ["400", "412", "422", "428"]  # see OF_MEANING
-schema.config.checks.negative_data_rejection.expected_statuses += [
-    "412"
-]  # a condition may fail before the body is read
+schema.config.checks.negative_data_rejection.expected_statuses += ["412"]  # a condition fails before the body is read
 allow_header: Any = CHECKS.get_one("allow_header_conformance")
 
 
