@@ -3,20 +3,22 @@
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
+MINUTES ?= 20
 
 BIN := .venv/bin
 
-.PHONY: help run test test-long check format bench docs clean
+.PHONY: help run test test-long check format bench bench-soak docs clean
 
 help:
-	@echo "make run        serve the example graphs (PORT=8000, HOST=127.0.0.1)"
-	@echo "make test       all checks, then all tests"
-	@echo "make test-long  the same with the long tests at their full size"
-	@echo "make check      Ruff, its formatter, mypy, import-linter"
-	@echo "make format     let Ruff format and mend what it can"
-	@echo "make bench      measure the engine and the streams"
-	@echo "make docs       write the generated pages of docs/"
-	@echo "make clean      remove .venv and what the tools left behind"
+	@echo "make run         serve the example graphs (PORT=8000, HOST=127.0.0.1)"
+	@echo "make test        all checks, then all tests"
+	@echo "make test-long   the same with the long tests at their full size"
+	@echo "make check       Ruff, its formatter, mypy, import-linter"
+	@echo "make format      let Ruff format and mend what it can"
+	@echo "make bench       measure the engine and the streams"
+	@echo "make bench-soak  load a server for MINUTES=20 and see whether what it holds grows"
+	@echo "make docs        write the generated pages of docs/"
+	@echo "make clean       remove .venv and what the tools left behind"
 
 run: export GRAPHWIRE_HOST = $(HOST)
 run: export GRAPHWIRE_PORT = $(PORT)
@@ -44,6 +46,9 @@ format: .venv/installed-test
 
 bench: .venv/installed-test
 	$(BIN)/python -m tests.benchmarks
+
+bench-soak: .venv/installed-test
+	$(BIN)/python -m tests.benchmarks.soak --minutes $(MINUTES)
 
 docs: .venv/installed-test
 	$(BIN)/python -m tests.docs

@@ -1,7 +1,7 @@
 """The composition root: the one place where concrete parts meet."""
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
@@ -14,33 +14,57 @@ from app.api.beside import Beside
 from app.api.dependencies import Bounds
 from app.api.head import HeadAsGet
 from app.api.middleware import BodyLimit, RequestId
-from app.api.routers import documentation, executions, explanations, graphs, health, service, streams
+from app.api.routers import (
+    client,
+    documentation,
+    executions,
+    explanations,
+    foreign,
+    graphs,
+    health,
+    service,
+    service_events,
+    sockets,
+    streams,
+)
 from app.observability.access_log import AccessLog
 from app.security.hosts import is_loopback
 from app.security.keys import read_keys
+from app.services.announcements import Announcements
 from app.services.executions import ExecutionService
 from app.services.folders import Folders
+from app.services.foreign import ForeignService
 from app.services.graphs import GraphService
 from app.services.idempotency import Idempotency
 from app.services.interrupted import end_interrupted
 from app.services.presence import Presence
+from app.services.producers import Producers
 from app.services.readiness import Readiness
 from app.services.remembered import Memory
+from app.services.resources import Resources, gauges
 from app.services.retention import Retention
 from app.services.retention_policy import Limits
+from app.services.service_log import ServiceLog
 from app.services.streams import StreamService
-from app.settings import Settings, database_url
+from app.settings import Settings, database_url, max_readers
 from app.storage.database import Database
 from app.storage.opening import open_database
 from app.storage.repositories.executions import ExecutionRepository
 from app.storage.repositories.graphs import GraphRepository
 from app.storage.repositories.idempotency import IdempotencyRepository
+from app.storage.repositories.service_events import ServiceEventRepository
+from app.storage.sqlite_database import path_of
 from app.storage.store import SqlExecutionStore
+from app.transports.broadcast import OUTLET, Broadcasts
 from app.transports.sending import AFTERWARDS
+from app.transports.websocket.sockets import Sockets
 from graphwire.clock import Clock, SystemClock
 from graphwire.engine.supervisor import Supervisor
+from graphwire.events.filters import parse_filter
+from graphwire.events.room import Room
 from graphwire.graphs.code_trial import CodeTrial
 from graphwire.nodes import builtin_registry
+from graphwire.sinks import Log, NdjsonFile, Sink, Sinks
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +72,12 @@ _STORE_SHARE = 0.1
 """Of ``drain_s``, which the executions have: how long the store may take after them."""
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, *, sinks: Sequence[Sink] = ()) -> FastAPI:
     """Build the application. Nothing is opened before its lifespan begins.
+
+    Args:
+        settings: What an operator set.
+        sinks: Get every event, besides the sinks that the settings name.
 
     ``app.state.drain()`` ends all streams and refuses new work; the server calls it before it waits for open
     responses. Idempotent; it does nothing before the lifespan has begun.
@@ -58,7 +86,7 @@ def create_app(settings: Settings) -> FastAPI:
         title="Graphwire",
         version=version("graphwire"),
         description=manual.DESCRIPTION,
-        lifespan=_lifespan(settings),
+        lifespan=_lifespan(settings, sinks),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -70,17 +98,21 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     guards.install(app, _access(settings))
     if settings.access_log:
-        app.add_middleware(AccessLog, afterwards=AFTERWARDS)
+        app.add_middleware(AccessLog, afterwards=AFTERWARDS, outlet=OUTLET)
     app.add_middleware(RequestId)
     cors.install(app, settings.cors_origins)
     # Looked through in this order at each request.
     routers = (
         streams.router,
+        service_events.router,
         executions.router,
+        foreign.router,
+        sockets.router,
         graphs.router,
         graphs.drawings,
         explanations.router,
         documentation.router,
+        client.router,
         service.router,
         health.router,
     )
@@ -103,7 +135,7 @@ def _access(settings: Settings) -> guards.Access:
     )
 
 
-def _lifespan(settings: Settings) -> Any:
+def _lifespan(settings: Settings, sinks: Sequence[Sink]) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         clock = SystemClock()
@@ -111,21 +143,50 @@ def _lifespan(settings: Settings) -> Any:
             opened = open_database(database_url(settings), migrates=settings.migrate_at_start)
             database = await stack.enter_async_context(opened)
             store = await stack.enter_async_context(SqlExecutionStore(database, stop_s=settings.drain_s * _STORE_SHARE))
+            announcements = await stack.enter_async_context(
+                Announcements(ServiceEventRepository(database), clock, version=app.version)
+            )
+            store.when_changed(announcements.storage_changed)
+            delivered = await stack.enter_async_context(_sinks(settings, sinks, announcements))
             supervisor = await stack.enter_async_context(Supervisor(drain_s=settings.drain_s))
-            state = _services(settings, clock, database, store, supervisor)
+            state = _services(settings, clock, database, store, supervisor, delivered)
+            await stack.enter_async_context(state["service_log"])
             stack.callback(state["presence"].close)
             stack.callback(state["beside"].close)
             folders = await stack.enter_async_context(_folders(settings, state["graphs"]))
-            state["readiness"] = Readiness(state["executions"], store, folders)
+            state["readiness"] = Readiness(state["executions"], store, folders, delivered)
             await end_interrupted(ExecutionRepository(database), store, state["graphs"], clock)
+            await state["foreign"].open()
             await stack.enter_async_context(state["retention"])
-            app.state.drain = _drain(state["executions"], state["streams"])
+            await stack.enter_async_context(_resources(settings, announcements))
+            app.state.drain = _drain(state["executions"], state["streams"], state["sockets"])
             try:
                 yield state
             finally:
                 app.state.drain()
 
     return lifespan
+
+
+@asynccontextmanager
+async def _sinks(settings: Settings, given: Sequence[Sink], announcements: Announcements) -> AsyncIterator[Sinks]:
+    async with Sinks(given, told=announcements.sink_troubled) as sinks:
+        if settings.sink_file is not None:
+            file = NdjsonFile(settings.sink_file, max_bytes=settings.sink_file_bytes, keep=settings.sink_file_keep)
+            sinks.add(file, filter=parse_filter(settings.sink_file_types))
+        if settings.sink_log:
+            sinks.add(Log(), filter=parse_filter(settings.sink_log_types))
+        yield sinks
+
+
+def _resources(settings: Settings, announcements: Announcements) -> Resources:
+    path = path_of(database_url(settings))
+    measured = gauges(
+        memory_bytes=settings.memory_warning_bytes,
+        disk_bytes=settings.disk_warning_bytes,
+        folder=None if path is None else path.parent,
+    )
+    return Resources(measured, announcements.announce, every_s=settings.resource_check_s)
 
 
 def _folders(settings: Settings, graphs: GraphService) -> Folders:
@@ -138,10 +199,8 @@ def _folders(settings: Settings, graphs: GraphService) -> Folders:
     )
 
 
-def _services(
-    settings: Settings, clock: Clock, database: Database, store: SqlExecutionStore, supervisor: Supervisor
-) -> dict[str, Any]:
-    registered = GraphService(
+def _graphs(settings: Settings, clock: Clock, database: Database, supervisor: Supervisor) -> GraphService:
+    return GraphService(
         GraphRepository(database),
         builtin_registry(),
         supervisor,
@@ -150,6 +209,31 @@ def _services(
         max_nodes=settings.max_nodes,
         max_edges=settings.max_edges,
     )
+
+
+def _services(
+    settings: Settings,
+    clock: Clock,
+    database: Database,
+    store: SqlExecutionStore,
+    supervisor: Supervisor,
+    sinks: Sinks,
+) -> dict[str, Any]:
+    registered = _graphs(settings, clock, database, supervisor)
+    room = Room()
+    elsewhere = ForeignService(
+        registered,
+        ExecutionRepository(database),
+        store,
+        supervisor,
+        Producers(clock, idle_s=settings.foreign_idle_s),
+        sinks,
+        clock,
+        room,
+        ring_events=settings.ring_events,
+        ring_bytes=settings.ring_bytes,
+        max_executions=settings.max_executions,
+    )
     presence = Presence(grace_s=settings.disconnect_grace_s)
     running = ExecutionService(
         registered,
@@ -157,42 +241,61 @@ def _services(
         store,
         supervisor,
         presence,
+        sinks,
+        elsewhere,
         clock,
+        room,
         ring_events=settings.ring_events,
         ring_bytes=settings.ring_bytes,
         max_executions=settings.max_executions,
     )
-    watched = StreamService(store, presence, clock)
+    watched = StreamService(store, presence, clock, max_readers=max_readers(settings))
     return {
         "graphs": registered,
         "executions": running,
+        "foreign": elsewhere,
         "streams": watched,
+        "service_log": ServiceLog(database, ring_events=settings.ring_events, ring_bytes=settings.ring_bytes),
         "retention": Retention(
             database,
             store,
             supervisor,
             watched,
             clock,
-            limits=Limits.of(days=settings.retention_days, executions=settings.retention_executions),
+            limits=Limits.of(
+                days=settings.retention_days,
+                executions=settings.retention_executions,
+                service_days=settings.retention_service_days,
+                service_events=settings.retention_service_events,
+            ),
             keys_stand=timedelta(seconds=settings.idempotency_ttl_s),
         ),
         "idempotency": Idempotency(IdempotencyRepository(database), clock, ttl_s=settings.idempotency_ttl_s),
         "presence": presence,
+        "sockets": Sockets(limit=settings.max_sockets),
         "clock": clock,
+        "broadcasts": Broadcasts(clock),
         "beside": Beside(),
-        "bounds": Bounds(
-            max_body_bytes=settings.max_body_bytes,
-            max_definition_bytes=settings.max_definition_bytes,
-            max_json_depth=settings.max_json_depth,
-            heartbeat_s=settings.heartbeat_s,
-        ),
+        "bounds": _bounds(settings),
     }
 
 
-def _drain(running: ExecutionService, watched: StreamService) -> Any:
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(
+        max_body_bytes=settings.max_body_bytes,
+        max_definition_bytes=settings.max_definition_bytes,
+        max_json_depth=settings.max_json_depth,
+        heartbeat_s=settings.heartbeat_s,
+        max_subscriptions=settings.max_subscriptions,
+        max_bad_messages=settings.max_bad_messages,
+    )
+
+
+def _drain(running: ExecutionService, watched: StreamService, sockets: Sockets) -> Any:
     def drain() -> None:
         running.drain()
         watched.drain()
+        sockets.drain()
 
     return drain
 

@@ -1,9 +1,10 @@
 """What an operator may set."""
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from platformdirs import user_data_path
@@ -12,6 +13,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.security.hosts import read_host_name, read_origin
 from app.security.keys import read_keys
+from graphwire.errors import InvalidInput
+from graphwire.events.filters import parse_filter
 from graphwire.near_names import near_name
 
 PREFIX = "GRAPHWIRE_"
@@ -29,6 +32,15 @@ def _list(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _types(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Check names of event types."""
+    try:
+        parse_filter(value)
+    except InvalidInput as error:
+        raise ValueError("; ".join(problem.detail for problem in error.problems)) from error
+    return value
+
+
 def _readable(value: SecretStr | None) -> SecretStr | None:
     """Check the keys while it can still be said what sets them."""
     return value if value is not None and read_keys(value.get_secret_value()) else None
@@ -38,6 +50,7 @@ _Host = Annotated[str, AfterValidator(read_host_name)]
 _Origin = Annotated[str, AfterValidator(read_origin)]
 _Hosts = Annotated[tuple[_Host, ...], NoDecode, BeforeValidator(_list)]
 _Origins = Annotated[tuple[_Origin, ...], NoDecode, BeforeValidator(_list)]
+_Types = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list), AfterValidator(_types)]
 
 
 class Settings(BaseSettings):
@@ -62,8 +75,8 @@ class Settings(BaseSettings):
     )
     api_key: Annotated[SecretStr | None, AfterValidator(_readable)] = Field(
         default=None,
-        description="Key that every request but those to `/health/` must carry; several are separated by commas. "
-        "Without one the service is for this machine only.",
+        description="Key of at least 16 characters that every request but those to `/health/` must carry; several are "
+        "separated by commas. Without one the service is for this machine only.",
     )
     allow_open: bool = Field(default=False, description="Listen on other addresses than loopback without a key.")
     allowed_hosts: _Hosts = Field(
@@ -96,18 +109,71 @@ class Settings(BaseSettings):
     )
     access_log: bool = Field(default=False, description="Whether each request is logged when its answer ends.")
 
+    sink_file: Path | None = Field(
+        default=None, description="File to which every event is appended as a line of JSON; default: none."
+    )
+    sink_file_bytes: int = Field(
+        default=100 * 1024 * 1024,
+        ge=1024,
+        description="Size beyond which the file is renamed to `<name>.1`, that one to `<name>.2` and so on.",
+    )
+    sink_file_keep: int = Field(default=5, ge=0, description="How many renamed files are kept.")
+    sink_file_types: _Types = Field(
+        default=(), description="Types of events that go to the file, separated by commas; default: all."
+    )
+    sink_log: bool = Field(default=False, description="Whether events are logged.")
+    sink_log_types: _Types = Field(
+        default=(
+            "execution_started",
+            "execution_completed",
+            "execution_failed",
+            "execution_cancelled",
+            "node_failed",
+            "node_log",
+            "diagnostic",
+        ),
+        description="Types of events that are logged, separated by commas; those that end an execution always are.",
+    )
+
     max_body_bytes: int = Field(default=10 * 1024 * 1024, ge=1024, description="Largest request body.")
     max_definition_bytes: int = Field(default=5 * 1024 * 1024, ge=1024, description="Largest definition of a graph.")
     max_json_depth: int = Field(default=100, ge=1, le=500, description="Deepest nesting of a body.")
     max_nodes: int = Field(default=10_000, ge=1, description="Most nodes of a graph.")
     max_edges: int = Field(default=50_000, ge=0, description="Most edges of a graph.")
-    max_executions: int = Field(default=1_000, ge=1, description="Executions that run at once.")
+    max_executions: int = Field(
+        default=1_000,
+        ge=1,
+        description="Executions that run at once; likewise those that run elsewhere and report here.",
+    )
+    foreign_idle_s: float = Field(
+        default=3_600.0,
+        ge=0,
+        description="Time in which an engine elsewhere must report something of its execution; else it fails with "
+        "`producer_lost`. 0 waits for ever.",
+    )
+    max_readers: int = Field(
+        default=20_000,
+        ge=1,
+        description="Streams that are open at once, and polls that wait; never more than nine tenths of the files that "
+        "the process may have open.",
+    )
     cache_bytes: int = Field(
         default=128 * 1024 * 1024,
         ge=0,
         description="About how much memory keeps graphs that were read or run ready for the next time; the graph that "
         "was used last stays in any case.",
     )
+
+    max_sockets: int = Field(default=10_000, ge=1, description="WebSockets that are open at once.")
+    max_subscriptions: int = Field(default=1_000, ge=1, description="Subscriptions of one WebSocket.")
+    max_message_bytes: int = Field(
+        default=1024 * 1024, ge=1024, description="Largest message to a WebSocket, also after inflating."
+    )
+    max_bad_messages: int = Field(
+        default=100, ge=1, description="Messages to a WebSocket that make no sense, within a minute, that close it."
+    )
+    ping_s: float = Field(default=20.0, gt=0, description="Time between two pings of a WebSocket.")
+    pong_s: float = Field(default=10.0, gt=0, description="Time in which a WebSocket must answer one before it is cut.")
 
     idempotency_ttl_s: float = Field(
         default=86_400.0, gt=0, description="How long an `Idempotency-Key` stands for what it made."
@@ -123,6 +189,33 @@ class Settings(BaseSettings):
         default=10_000,
         ge=0,
         description="Executions that are kept after their end, the newest ones; 0 keeps all.",
+    )
+
+    retention_service_days: float = Field(
+        default=30.0,
+        ge=0,
+        le=36_500,
+        description="Days for which an event of the service (`GET /events`) is kept; 0 keeps it for ever.",
+    )
+    retention_service_events: int = Field(
+        default=100_000,
+        ge=0,
+        description="Events of the service that are kept, the newest ones; 0 keeps all.",
+    )
+
+    resource_check_s: float = Field(
+        default=15.0, gt=0, description="Time between two looks at memory and room on the disk."
+    )
+    memory_warning_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="Memory of the service from which on it warns (`system.resource_warning`), on Linux; 0 is nine "
+        "tenths of what the container, else the machine, has.",
+    )
+    disk_warning_bytes: int = Field(
+        default=1024 * 1024 * 1024,
+        ge=0,
+        description="Free room on the disk of a SQLite database below which the service warns; 0 never does.",
     )
 
     ring_events: int = Field(default=1024, ge=1, description="Events of an execution kept in memory for its readers.")
@@ -152,6 +245,16 @@ def database_url(settings: Settings) -> str:
     return f"sqlite:///{folder / 'graphwire.db'}"
 
 
+def max_readers(settings: Settings) -> int:
+    """Return how many streams may be open at once: each takes an open file, and others need some, too."""
+    if sys.platform == "win32":
+        return settings.max_readers
+    import resource  # only Unix has it
+
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return settings.max_readers if allowed < 0 else max(1, min(settings.max_readers, allowed * 9 // 10))
+
+
 def secrets_of(settings: Settings) -> list[str]:
     """Return what must never be shown, in a log line say. Of the database's address that is its password."""
     secrets = [value for value in dict(settings).values() if isinstance(value, SecretStr)]
@@ -172,12 +275,16 @@ def _passwords(url: str) -> list[str]:
     return [text for password in found if password for text in {password, unquote(password)}]
 
 
+OF_COMMANDS: Final = frozenset({PREFIX + "URL"})
+"""Variables of commands that talk to a server, and no settings of it."""
+
+
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Return a sentence for each variable that looks like a setting and is none.
 
     pydantic-settings passes over them, so a misspelt name would be silent.
     """
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | OF_COMMANDS
     sentences = []
     for name in sorted(environment):
         if name.upper().startswith(PREFIX) and name.upper() not in known:

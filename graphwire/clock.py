@@ -1,6 +1,7 @@
 """Time as an argument: the engine never asks the system for it."""
 
 import time
+from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -14,6 +15,11 @@ class Clock(Protocol):
     def mono_ns(self) -> int:
         """Nanoseconds of a clock that never goes back. Its zero means nothing."""
         ...
+
+
+def utc(wall_ns: int) -> datetime:
+    """Return what a wall clock shows as a time."""
+    return datetime.fromtimestamp(wall_ns / 1e9, UTC)
 
 
 class SystemClock:

@@ -174,7 +174,7 @@ class StorageUnavailable(GraphwireError):
 
 
 class HistoryDamaged(GraphwireError):
-    """What is stored of an execution is not what was written, or a newer version wrote it."""
+    """What is stored of an execution, or of the service, is not what was written, or a newer version wrote it."""
 
     code, title = "history_damaged", "History damaged"
 

@@ -17,9 +17,11 @@ from graphwire.engine.runner import Runner, Start
 from graphwire.engine.supervisor import Supervisor
 from graphwire.errors import CommandNotAllowed
 from graphwire.events.feed import Feed
-from graphwire.events.hub import Behind, End, Hub, Page, Published
+from graphwire.events.filters import Filter
+from graphwire.events.hub import Behind, End, Hub, NoticeItem, Page, Published
 from graphwire.events.types import Failure
 from graphwire.ids import new_execution_id
+from graphwire.sinks import Sinks
 from graphwire.types import ExecutionId, Outcome, TerminalStatus
 from graphwire.values import thaw
 
@@ -49,9 +51,10 @@ class Finished:
 class LiveRun:
     """A run that goes on. Made by ``start_live``; used on its event loop."""
 
-    def __init__(self, runner: Runner, store: MemoryStore) -> None:
+    def __init__(self, runner: Runner, store: MemoryStore, *, is_read_once: bool) -> None:
         self._runner = runner
         self._store = store
+        self._is_read_once = is_read_once
 
     @property
     def id(self) -> ExecutionId:
@@ -84,6 +87,15 @@ class LiveRun:
                 case _:
                     continue
             yield [event.whole or event.line for event in events]
+            if self._is_read_once:
+                self._store.forget_events(self.id, subscription.cursor)
+
+    def deliver(self, sinks: Sinks) -> None:
+        """Give every event to the sinks."""
+        sinks.follow(self._runner.hub, self._open)
+
+    def _open(self, hub: Hub, after: int, filter: Filter | None) -> "_Reader":
+        return _Reader(self.id, self._store, hub, after, filter)
 
     async def cancel(self, reason: str | None = None) -> None:
         """Ask for cancellation; safe to repeat. The end comes as events do."""
@@ -98,9 +110,44 @@ class LiveRun:
         return finished(end)
 
 
+class _Reader:
+    """What a sink reads from. See ``graphwire.sinks.delivery.Source``."""
+
+    def __init__(
+        self, execution_id: ExecutionId, store: MemoryStore, hub: Hub, after: int, filter: Filter | None
+    ) -> None:
+        self._execution_id = execution_id
+        self._store = store
+        self._subscription = hub.subscribe(after, filter)
+
+    @property
+    def cursor(self) -> int:
+        return self._subscription.cursor
+
+    async def poll(self, limit: int) -> Page | NoticeItem | End | None:
+        item = self._subscription.poll(limit)
+        if not isinstance(item, Behind):
+            return item
+        events = await self._store.read_events(
+            self._execution_id, after=item.after, upto=item.upto, limit=limit, max_bytes=_PAGE_BYTES
+        )
+        self._subscription.advance(events[-1].seq)
+        wanted = self._subscription.filter
+        shown = [event for event in events if wanted is None or wanted.passes(event.type, event.node_id)]
+        return Page(shown, self.cursor)
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
 @asynccontextmanager
-async def start_live(plan: Plan, start: Start) -> AsyncIterator[LiveRun]:
-    """Start a graph and follow it within the block; leaving the block before the end drops the run."""
+async def start_live(plan: Plan, start: Start, *, is_read_once: bool = False) -> AsyncIterator[LiveRun]:
+    """Start a graph and follow it within the block; leaving the block before the end drops the run.
+
+    Args:
+        is_read_once: The run has one reader and no sinks, so what was read is forgotten: memory does not grow with
+            the number of events.
+    """
     store = MemoryStore(defer=asyncio.get_running_loop().call_soon)
     clock = SystemClock()
     async with Supervisor(drain_s=0) as supervisor:
@@ -117,7 +164,7 @@ async def start_live(plan: Plan, start: Start) -> AsyncIterator[LiveRun]:
         )
         await runner.accept()
         supervisor.submit(runner)
-        yield LiveRun(runner, store)
+        yield LiveRun(runner, store, is_read_once=is_read_once)
 
 
 def finished(end: ExecutionEnd) -> Finished:

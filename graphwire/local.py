@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-import secrets
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from graphwire.clock import SystemClock
@@ -22,10 +21,11 @@ from graphwire.engine.supervisor import Supervisor
 from graphwire.events.encoding import Envelope, decode_line
 from graphwire.events.types import EventData
 from graphwire.graphs.builder import Graph
-from graphwire.graphs.validation import check_value
-from graphwire.ids import new_execution_id
+from graphwire.graphs.validation import check
+from graphwire.ids import draw_seed, new_execution_id
 from graphwire.live_run import Finished, start_live
 from graphwire.nodes import builtin_registry
+from graphwire.sinks import Sink, Sinks
 from graphwire.types import ExecutionId, GraphId, Ordering
 from graphwire.values import freeze, thaw
 
@@ -41,7 +41,7 @@ def prepare(graph: Graph) -> Plan:
         GraphInvalid: With every problem of the definition.
     """
     registry = builtin_registry()
-    definition, _ = check_value(graph.value, registry, code=graph.code)
+    definition, _ = check(graph.value, registry, code=graph.code)
     return compile_plan(definition, registry, graph.code)
 
 
@@ -52,6 +52,7 @@ async def run(
     seed: int | None = None,
     ordering: Ordering = "as_finished",
     on_event: Callable[[Envelope], None] | None = None,
+    sinks: Sequence[Sink] = (),
 ) -> Finished:
     """Run a graph to its end and return how it ended. A failed run is returned, not raised.
 
@@ -60,7 +61,8 @@ async def run(
         state: Replaces initial values of the graph, key by key.
         seed: Of the nodes' random numbers; drawn if it is not given.
         ordering: ``deterministic`` gives the same events in the same order for the same inputs.
-        on_event: Called with each event, in order. Without it no events are made, which is quicker.
+        on_event: Called with each event, in order. Without it and without sinks no events are made, which is quicker.
+        sinks: Get every event too, each at its own speed; what one has not taken 5 s after the end is lost to it.
 
     Raises:
         GraphInvalid: The definition has problems.
@@ -71,9 +73,9 @@ async def run(
     plan = graph if isinstance(graph, Plan) else prepare(graph)
     encoded = freeze_start(state or {}, plan) if state or plan.schema is not None else {}
     in_order = ordering == "deterministic"
-    if on_event is not None:
-        options = Options(seed=_draw_seed() if seed is None else seed, in_order=in_order)
-        return await _observed(plan, Start(state=encoded, options=options), on_event)
+    if on_event is not None or sinks:
+        options = Options(seed=draw_seed() if seed is None else seed, in_order=in_order)
+        return await _observed(plan, Start(state=encoded, options=options), on_event, sinks)
     async with Supervisor(drain_s=0) as supervisor:
         return await _Unobserved(plan, encoded, seed, in_order, supervisor).run()
 
@@ -83,15 +85,15 @@ def run_sync(graph: Graph | Plan, state: Mapping[str, Any] | None = None, **opti
     return asyncio.run(run(graph, state, **options))
 
 
-def _draw_seed() -> int:
-    return secrets.randbits(63)
-
-
-async def _observed(plan: Plan, start: Start, on_event: Callable[[Envelope], None]) -> Finished:
-    async with start_live(plan, start) as live:
-        async for lines in live.pages():
-            for line in lines:
-                on_event(decode_line(line))
+async def _observed(
+    plan: Plan, start: Start, on_event: Callable[[Envelope], None] | None, sinks: Sequence[Sink]
+) -> Finished:
+    async with start_live(plan, start, is_read_once=not sinks) as live, Sinks(sinks) as delivered:
+        live.deliver(delivered)
+        if on_event is not None:
+            async for lines in live.pages():
+                for line in lines:
+                    on_event(decode_line(line))
         return await live.finished()
 
 
@@ -178,7 +180,7 @@ class _Unobserved:
         if self._id is None:
             self._id = new_execution_id(_CLOCK)
         if self._seed is None:
-            self._seed = _draw_seed()
+            self._seed = draw_seed()
         return Context(
             attempt,
             _unheard,

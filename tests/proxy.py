@@ -1,12 +1,13 @@
-"""A way to PostgreSQL that can be cut, closed, slowed down, or lose an answer."""
+"""A way to a server that can be cut, closed, slowed down, or lose an answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 Loss: TypeAlias = Callable[[bytes], bool]
+Refusal: TypeAlias = Callable[[bytes], bytes | None]
 
 
 class Proxy:
@@ -18,7 +19,9 @@ class Proxy:
         loses_request: Whether a request gets lost on its way, and its connection with it. Asked once it is true.
         loses_answer: Whether the answer to a request gets lost, and the connection with it.
         direct_url: The URL that leads past it.
-        lingers: A connection that is lost stays open on the side of PostgreSQL, as when a network only swallows.
+        lingers: A connection that is lost stays open on the side of the server, as when a network only swallows.
+        cuts: After how many bytes of answers each further connection is cut; none is, once it is at its end.
+        answers: What it answers itself to a request, which then goes no further; empty closes the connection.
         lost: How many requests or answers were lost.
     """
 
@@ -36,6 +39,8 @@ class Proxy:
         self.loses_request: Loss | None = None
         self.loses_answer: Loss | None = None
         self.lingers = False
+        self.cuts: Iterator[int] = iter(())
+        self.answers: Refusal | None = None
         self.lost = 0
 
     @property
@@ -97,6 +102,10 @@ class Proxy:
                 if self.loses_answer is not None and self.loses_answer(data):
                     self.loses_answer = None
                     asked.set()
+                if self.answers is not None and (answer := self.answers(data)) is not None:
+                    client.write(answer)
+                    client.close()
+                    break
                 upstream.write(data)
                 await upstream.drain()
         if not self.lingers:
@@ -109,9 +118,17 @@ class Proxy:
         client: asyncio.StreamWriter,
         asked: asyncio.Event,
     ) -> None:
+        left = next(self.cuts, None)
         with suppress(ConnectionError):
             while data := await reader.read(2**20):
                 if asked.is_set():
+                    self._lose(client, upstream)
+                    return
+                if left is not None:
+                    data, left = data[:left], left - len(data)
+                if left is not None and left <= 0:
+                    client.write(data)
+                    await client.drain()
                     self._lose(client, upstream)
                     return
                 if self.delay_s:

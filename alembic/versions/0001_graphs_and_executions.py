@@ -1,4 +1,4 @@
-"""Graphs with their versions, executions with their events."""
+"""Graphs with their versions, executions with their events, the events of the service."""
 
 import sqlalchemy as sa
 
@@ -19,6 +19,7 @@ def upgrade() -> None:
     _executions()
     _history()
     _idempotency()
+    _service()
     op.create_table(
         "write_probe",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
@@ -56,6 +57,7 @@ def _executions() -> None:
         sa.Column("id", TEXT, primary_key=True),
         sa.Column("graph_id", TEXT, nullable=False),
         sa.Column("graph_version", sa.BigInteger, nullable=False),
+        sa.Column("engine", TEXT, nullable=False),
         sa.Column("status", TEXT, nullable=False),
         sa.Column("outcome", TEXT),
         sa.Column("seed", sa.BigInteger, nullable=False),
@@ -105,6 +107,12 @@ def _history() -> None:
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
     op.create_table(
+        "reported_events",
+        sa.Column("execution_id", TEXT, sa.ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("producer_id", TEXT, primary_key=True),
+        sa.Column("seq", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
         "node_durations",
         sa.Column("graph_id", TEXT, primary_key=True),
         sa.Column("graph_version", sa.BigInteger, primary_key=True),
@@ -127,3 +135,16 @@ def _idempotency() -> None:
         sa.Column("over_at_us", sa.BigInteger, nullable=False),
     )
     op.create_index("idempotency_keys_by_end", "idempotency_keys", ["over_at_us"])
+
+
+def _service() -> None:
+    op.create_table(
+        "service_events",
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
+        sa.Column("topic", TEXT, nullable=False),
+        sa.Column("execution_id", TEXT),
+        sa.Column("graph_id", TEXT),
+        sa.Column("correlation_id", TEXT),
+        sa.Column("at_us", sa.BigInteger, nullable=False),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+    )

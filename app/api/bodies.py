@@ -15,8 +15,10 @@ from graphwire.graphs.documents import MEDIA_TYPES, Document, Format, read_docum
 from graphwire.graphs.shape import parse_model
 
 Model = TypeVar("Model", bound=BaseModel)
+Form = TypeVar("Form", bound=str)
 
 _JSON_ONLY: Final[Mapping[str, Format]] = {"application/json": "json"}
+_EMPTY: Final = Document({}, "json", b"", {})
 
 
 async def read_bytes(request: Request, *, max_bytes: int, setting: str = "GRAPHWIRE_MAX_BODY_BYTES") -> bytes:
@@ -38,7 +40,7 @@ async def read_bytes(request: Request, *, max_bytes: int, setting: str = "GRAPHW
     return b"".join(parts)
 
 
-def format_of(request: Request, media_types: Mapping[str, Format]) -> Format:
+def format_of(request: Request, media_types: Mapping[str, Form]) -> Form:
     """Return the format that a body says that it has; it must be UTF-8 and not compressed. Nothing is guessed.
 
     Raises:
@@ -52,7 +54,7 @@ def format_of(request: Request, media_types: Mapping[str, Format]) -> Format:
     charsets = [part for part in named if part.startswith("charset=")]
     format = media_types.get(media_type.strip().lower())
     if format is None or any(charset != "charset=utf-8" for charset in charsets):
-        first: dict[Format, str] = {}
+        first: dict[Form, str] = {}
         for name, named_format in media_types.items():
             first.setdefault(named_format, name)
         allowed = list(first.values())
@@ -99,12 +101,17 @@ async def read_model(request: Request, model: type[Model], *, max_bytes: int, ma
         AtCapacity: Too many large bodies are being read.
         InvalidInput: It is not JSON, or does not fit the model; all problems are listed.
     """
+    return (await read_model_and_text(request, model, max_bytes=max_bytes, max_depth=max_depth))[0]
+
+
+async def read_model_and_text(
+    request: Request, model: type[Model], *, max_bytes: int, max_depth: int
+) -> tuple[Model, Document]:
+    """Do as ``read_model``; also return the text, for what is found wrong later. That of an empty body is empty."""
     data = await read_bytes(request, max_bytes=max_bytes)
-    if not data:
-        return model()
-    document = await _read(request, data, format_of(request, _JSON_ONLY), max_depth)
+    document = _EMPTY if not data else await _read(request, data, format_of(request, _JSON_ONLY), max_depth)
     try:
-        return parse_model(model, document.value)
+        return parse_model(model, document.value), document
     except GraphInvalid as error:
         problems = await located(request, document, error.problems)
         raise InvalidInput(error.detail, problems, left_out=error.left_out) from None

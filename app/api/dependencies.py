@@ -7,6 +7,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from app.services.executions import ExecutionService
+from app.services.foreign import ForeignService
 from app.services.graphs import GraphService
 from app.services.readiness import Readiness
 from app.services.retention import Retention
@@ -21,11 +22,19 @@ class Bounds:
     max_definition_bytes: int
     max_json_depth: int
     heartbeat_s: float
+    max_subscriptions: int
+    max_bad_messages: int
 
 
 async def get_executions(connection: HTTPConnection) -> ExecutionService:
     """Return the service of executions."""
     service: ExecutionService = connection.state.executions
+    return service
+
+
+async def get_foreign(connection: HTTPConnection) -> ForeignService:
+    """Return the service of executions that run elsewhere."""
+    service: ForeignService = connection.state.foreign
     return service
 
 
@@ -60,6 +69,7 @@ async def get_bounds(connection: HTTPConnection) -> Bounds:
 
 
 Executions = Annotated[ExecutionService, Depends(get_executions)]
+Foreign = Annotated[ForeignService, Depends(get_foreign)]
 Graphs = Annotated[GraphService, Depends(get_graphs)]
 Streams = Annotated[StreamService, Depends(get_streams)]
 Deletions = Annotated[Retention, Depends(get_retention)]

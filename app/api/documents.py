@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from app.api.beside import Beside
 from app.api.negotiation import JSON, YAML, accepted, choose
+from app.api.preconditions import in_yaml
 from graphwire.graphs.documents import write_document
 
 
@@ -30,9 +31,12 @@ class DocumentRoute(APIRoute):
         async def negotiated(request: Request) -> Response:
             answer = await handler(request)
             answer.headers["Vary"] = "Accept"
-            if answer.media_type == JSON and choose(accepted(request), (JSON, YAML)) == YAML:
-                return await _in_yaml(request.state.beside, answer)
-            return answer
+            tag = answer.headers.get("ETag")
+            if (answer.media_type != JSON and tag is None) or choose(accepted(request), (JSON, YAML)) == JSON:
+                return answer
+            if tag is not None:
+                answer.headers["ETag"] = in_yaml(tag)
+            return await _in_yaml(request.state.beside, answer) if answer.media_type == JSON else answer
 
         return negotiated
 

@@ -105,3 +105,15 @@ class MisdirectedRequest(GraphwireError):
     """
 
     code, title = "misdirected_request", "Misdirected request"
+
+
+class WebSocketRequired(GraphwireError):
+    """The address is a WebSocket's, and the request is no opening handshake of one (RFC 6455), version 13."""
+
+    code, title = "websocket_required", "WebSocket required"
+
+
+class NotAvailable(GraphwireError):
+    """The service does not do this yet. A later version will, under the same name."""
+
+    code, title = "not_available", "Not available yet"

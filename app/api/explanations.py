@@ -46,6 +46,19 @@ _OF_REQUESTS: Mapping[str, Advice] = {
         "an Idempotency-Key is 1 to 255 printable ASCII characters",
         {"limit": 255},
     ),
+    "websocket_required": Advice(
+        "Open the address with a WebSocket client, as `ws://` or `wss://`; `python -m websockets` is one.",
+        "this address is a WebSocket's; open it with ws:// or wss://",
+    ),
+    "not_available": Advice(
+        "Leave it to a later version of the service; `GET /docs/websocket` has what there is.",
+        "the command pause is not there yet",
+    ),
+    "too_many_subscriptions": Advice(
+        "End subscriptions that are not needed with `execution.unsubscribe`, or open another socket.",
+        "this socket has 1,000 subscriptions (GRAPHWIRE_MAX_SUBSCRIPTIONS)",
+        {"limit": 1_000},
+    ),
     "unauthorized": Advice(
         "Send `Authorization: Bearer <key>` with a key that the operator set in `GRAPHWIRE_API_KEY`.",
         "this service asks for a key, which is missing or wrong",
@@ -194,7 +207,7 @@ _OF_INPUT: Mapping[str, Advice] = {
     "state_invalid": Advice(
         "Change the values that `errors` points to; `GET /graphs/{graph_id}` shows the state's schema and limits.",
         "only the engine writes this key",
-        _at("/state/errors", "reserved_key", "only the engine writes this key"),
+        _at("/state/errors", "reserved_key", "only the engine writes this key", line=1, column=22),
     ),
     "expression_invalid": Advice("Mend the expression at the place that the message names."),
 }
@@ -214,6 +227,10 @@ _OF_STATES: Mapping[str, Advice] = {
     "graph_exists": Advice(
         "Store it as a new version with `PUT /graphs/{graph_id}` and `If-Match`, or give it another id.",
         'there is a graph "discount"; PUT makes a new version of it',
+    ),
+    "execution_exists": Advice(
+        "Report to the one that there is, or declare with another id; without `id` the service makes one.",
+        'there is an execution "01a1ff63-ccdc-754a-9525-3c87d1892412" already; take another id, or none',
     ),
     "graph_read_only": Advice(
         "Change the file in its folder: the service loads it again. Or store the definition under another id.",
@@ -246,7 +263,7 @@ _OF_STATES: Mapping[str, Advice] = {
     ),
     "history_damaged": Advice(
         "Restore the database from a backup if the execution matters; all others can be read. Its start can be "
-        "repeated.",
+        "repeated. Of the service's own events, those behind `seq` can be read: go on after it.",
         "What is stored from event 2 on is not what was written.",
         {"seq": 2},
     ),
@@ -284,6 +301,14 @@ WITHOUT_A_CLASS: Mapping[str, tuple[str, str, Advice]] = {
         "The process ended before the execution did, and the execution could not go on.",
         Advice(
             "Start it again: what it had done is in its events, and `GET /executions/{execution_id}` has its state."
+        ),
+    ),
+    "producer_lost": (
+        "Producer lost",
+        "Nothing was heard for too long of the engine elsewhere that carried the execution out.",
+        Advice(
+            "Look after that engine. One that has nothing to report for long sends an empty list now and then; the "
+            "operator sets the time in `GRAPHWIRE_FOREIGN_IDLE_S`."
         ),
     ),
     "max_steps_exceeded": (

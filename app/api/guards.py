@@ -1,8 +1,9 @@
 """What every request has to pass before a route sees it. Pure ASGI, and cheap: a few look-ups for each request."""
 
+import asyncio
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -28,8 +29,13 @@ from graphwire.errors import GraphwireError, NotFound
 log = logging.getLogger(__name__)
 
 _ONCE = frozenset({b"authorization", b"content-length", b"content-type", b"host", b"last-event-id", b"origin"})
+HOLD_S = 1.0
+"""How long a wrong key waits for its answer once too many came from an address whose right key is still heard."""
+MAX_HELD = 100
+"""How many such answers wait at the same time; others are sent at once."""
+
 _HEALTH = "/health/"
-_BASIC = {"WWW-Authenticate": 'Bearer, Basic realm="Graphwire", charset="UTF-8"'}
+_BASIC = {"WWW-Authenticate": 'Basic realm="Graphwire", charset="UTF-8"'}
 _BEARER = {"WWW-Authenticate": "Bearer"}
 
 
@@ -122,12 +128,25 @@ def _fault_of_path(raw_path: bytes) -> GraphwireError | None:
 
 
 class KeyGuard:
-    """Asks every request but those for the state of health for a key."""
+    """Asks every request but those for the state of health for a key.
 
-    def __init__(self, app: ASGIApp, *, keys: Keys, tries: FailedTries) -> None:
+    Args:
+        pause: Waits for that many seconds.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        keys: Keys,
+        tries: FailedTries,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._app = app
         self._keys = keys
         self._tries = tries
+        self._pause = pause
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"].startswith(_HEALTH)):
@@ -144,9 +163,10 @@ class KeyGuard:
         extra: dict[str, str] = {}
         if isinstance(fault, TooManyFailures):
             extra["Retry-After"] = str(fault.facts["retry_after_s"])
+            if self._tries.is_known(_address(scope)):
+                await self._hold()
         elif isinstance(fault, Unauthorized):
-            # A browser asks its user where the answer says so: only where a person waits for a page.
-            extra = _BASIC if b"text/html" in headers.get(b"accept", b"") else _BEARER
+            extra = _BASIC if _is_of_page(headers) else _BEARER
         await problems.render(fault, _request_id(scope), headers=extra)(scope, receive, send)
 
     def _fault(self, scope: Scope, headers: dict[bytes, bytes]) -> GraphwireError | None:
@@ -157,7 +177,7 @@ class KeyGuard:
         if len(offered) > 1:
             log.warning("request %s: keys in two places (Authorization, Sec-WebSocket-Protocol)", _request_id(scope))
             return MisplacedKey("the request has keys in two places")
-        address = scope["client"][0] if scope.get("client") else ""
+        address = _address(scope)
         wait_s = self._tries.wait_s(address)
         if wait_s and not self._tries.is_known(address):
             return _too_many(wait_s)
@@ -169,6 +189,28 @@ class KeyGuard:
         if offered:
             self._tries.add_failure(address)
         return Unauthorized("this service asks for a key, which is missing or wrong")
+
+    async def _hold(self) -> None:
+        """Let who guesses wait. So many may wait that it slows the guesses down, and not so many that it costs much."""
+        if self._held >= MAX_HELD:
+            return
+        self._held += 1
+        try:
+            await self._pause(HOLD_S)
+        finally:
+            self._held -= 1
+
+
+def _address(scope: Scope) -> str:
+    return scope["client"][0] if scope.get("client") else ""
+
+
+def _is_of_page(headers: dict[bytes, bytes]) -> bool:
+    """Whether a browser may ask its user for a login: a person waits for a page, or that page has sent the request.
+
+    ``Basic`` is the only challenge then: Chromium takes a line with two for one whose scheme it does not know.
+    """
+    return b"text/html" in headers.get(b"accept", b"") or headers.get(b"sec-fetch-site") == b"same-origin"
 
 
 def _too_many(wait_s: int) -> TooManyFailures:

@@ -39,9 +39,17 @@ def read_key(request: Request) -> str | None:
     keys = request.headers.getlist("idempotency-key")
     if not keys:
         return None
-    key = keys[0]
     if len(keys) > 1:
         raise InvalidIdempotencyKey("a request has one Idempotency-Key at most")
+    return checked_key(keys[0])
+
+
+def checked_key(key: str) -> str:
+    """Return a key as it is.
+
+    Raises:
+        InvalidIdempotencyKey: It is empty, too long, or not printable ASCII.
+    """
     if not (0 < len(key) <= MAX_LENGTH and key.isascii() and key.isprintable()):
         detail = f"an Idempotency-Key is 1 to {MAX_LENGTH} printable ASCII characters"
         raise InvalidIdempotencyKey(detail, limit=MAX_LENGTH)
@@ -74,23 +82,35 @@ def refuse_resumption(request: Request) -> None:
 @asynccontextmanager
 async def once(request: Request, key: str | None, body: BaseModel | Any) -> AsyncIterator[Turn]:
     """Wait for a request's turn with its key. See ``Idempotency.once``; without a key nothing is looked up."""
-    if key is None:
-        yield Turn()
-        return
-    service: Idempotency = request.state.idempotency
-    async with service.once(key, await _fingerprint(request, body)) as turn:
+    # As it was given, without defaults: those of the next version of the service may be others.
+    value = body.model_dump(exclude_unset=True) if isinstance(body, BaseModel) else body
+    target = f"{request.method} {request.scope['path']}"
+    state = request.state
+    async with once_for(state.idempotency, state.beside, key, target, value, _size(request)) as turn:
         yield turn
 
 
-async def _fingerprint(request: Request, body: BaseModel | Any) -> bytes:
-    beside: Beside = request.state.beside
-    return await beside.read("json", _size(request), lambda: _digest(request, body))
+@asynccontextmanager
+async def once_for(
+    idempotency: Idempotency, beside: Beside, key: str | None, target: str, value: Any, size: int
+) -> AsyncIterator[Turn]:
+    """Wait for a turn with a key, whatever the transport. See ``Idempotency.once``.
+
+    Args:
+        key: None for none: nothing is looked up.
+        target: The method and the path of the request as it is over HTTP.
+        value: Its body, plain JSON values.
+        size: Bytes of the text that the body was read from.
+    """
+    if key is None:
+        yield Turn()
+        return
+    async with idempotency.once(key, await beside.read("json", size, lambda: _digest(target, value))) as turn:
+        yield turn
 
 
-def _digest(request: Request, body: BaseModel | Any) -> bytes:
-    # As it was given, without defaults: those of the next version of the service may be others.
-    value = body.model_dump(exclude_unset=True) if isinstance(body, BaseModel) else body
-    digest = sha256(f"{request.method} {request.scope['path']}\n".encode("utf-8", "surrogatepass"))
+def _digest(target: str, value: Any) -> bytes:
+    digest = sha256(f"{target}\n".encode("utf-8", "surrogatepass"))
     digest.update(msgspec.json.encode(value, order="sorted"))
     return digest.digest()
 

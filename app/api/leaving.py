@@ -14,13 +14,17 @@ async def while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
     Raises:
         ClientDisconnect: It left; nobody would read the answer.
+        Exception: What ``work`` raises.
     """
-    async with asyncio.TaskGroup() as group:
-        working = group.create_task(work)
-        leaving = group.create_task(_left(request))
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-        working.cancel()
-        leaving.cancel()
+    try:
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(work)
+            leaving = group.create_task(_left(request))
+            await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+            working.cancel()
+            leaving.cancel()
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None  # of the work: the other only listens
     if working.cancelled():
         raise ClientDisconnect
     return working.result()

@@ -8,7 +8,9 @@ from fastapi.routing import APIRoute
 
 from app.api import guards, refusals
 from app.api.routers import explanations
-from app.api.schemas import answers, bodies, streams
+from app.api.schemas import answers, bodies, service_events, streams
+from app.api.schemas.ag_ui import RunAgentInput
+from app.api.schemas.foreign import DeclareRequest, ReportedEvent
 from app.api.schemas.start import CancelRequest, StartRequest
 from graphwire.graphs.definition import GraphDefinition
 
@@ -35,7 +37,12 @@ by commas. Under `/graphs`, what is JSON is also YAML: by `Content-Type` and by 
 _TAGS: Final[tuple[tuple[str, str], ...]] = (
     ("graphs", "Definitions of what can be run. A change makes a new version; a version never changes."),
     ("executions", "Runs of graphs: start one, wait for it, look at it, cancel it."),
-    ("streams", "What happens in an execution, as events: live, afterwards, and again from any place on."),
+    (
+        "streams",
+        "What happens in an execution, and to the service, as events: live, afterwards, and again from any place.",
+    ),
+    ("foreign engines", "Executions that another engine carries out, and that are followed here like any other."),
+    ("sockets", "Streams and commands over one WebSocket, with JSON-RPC 2.0. A plain request cannot open one."),
     ("problems", "What the codes of errors mean, and what to do about them."),
     ("service", "Whether the service is there, and serves."),
 )
@@ -66,10 +73,13 @@ def _described(app: FastAPI, *, asks_for_key: bool) -> dict[str, Any]:
     components["schemas"] = {
         **components.get("schemas", {}),
         **answers.schemas(),
-        **bodies.schemas(StartRequest, CancelRequest, GraphDefinition),
+        **bodies.schemas(StartRequest, RunAgentInput, CancelRequest, DeclareRequest, ReportedEvent, GraphDefinition),
         "Problem": dict(refusals.SCHEMA),
         "Event": dict(streams.EVENT_SCHEMA),
         "EventPage": dict(streams.PAGE_SCHEMA),
+        "Frame": dict(streams.FRAME_SCHEMA),
+        "ServiceEvent": dict(service_events.SERVICE_EVENT_SCHEMA),
+        "ServiceEventPage": dict(service_events.SERVICE_PAGE_SCHEMA),
         "Explanation": explanations.SCHEMA,
         "Explanations": explanations.LIST_SCHEMA,
     }

@@ -13,6 +13,8 @@ from graphwire.errors import GraphwireError
 
 log = logging.getLogger(__name__)
 
+_STARTS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
+
 
 class RequestId:
     """Names each request, in its answer and in the log. What nobody expected is a 500 that shows the name only."""
@@ -28,15 +30,12 @@ class RequestId:
         scope.setdefault("state", {})["request_id"] = request_id
         # For the log lines of this request, and of what it starts: each request has a task and so a context of its own.
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        if scope["type"] == "websocket":
-            await self._app(scope, receive, send)
-            return
         header = (b"x-request-id", request_id.encode())
         started = False
 
         async def named(message: Message) -> None:
             nonlocal started
-            if message["type"] == "http.response.start":
+            if message["type"] in _STARTS:
                 started = True
                 message["headers"] = [*message.get("headers", ()), header]
             await send(message)

@@ -1,6 +1,7 @@
-"""Which media type answers a request (RFC 9110 §12.5.1)."""
+"""Which media type and which content coding answer a request (RFC 9110 §12.5)."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from starlette.requests import Request
 
@@ -13,6 +14,8 @@ YAML = "application/yaml"
 HTML = "text/html"
 
 MAX_ACCEPT_CHARACTERS = 4_096
+
+_QVALUE = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
 def choose(accept: str | None, offered: Sequence[str]) -> str:
@@ -47,6 +50,26 @@ def choose(accept: str | None, offered: Sequence[str]) -> str:
 def accepted(request: Request) -> str | None:
     """Return what a request accepts; several headers are one list (RFC 9110 §5.3)."""
     return ",".join(request.headers.getlist("accept")) or None
+
+
+def choose_coding(request: Request, offered: Collection[str]) -> str | None:
+    """Return the content coding that a request likes best, between equals the one offered first; None for identity.
+
+    A coding has to be named: ``*`` is no wish for any, and a quality that is none (RFC 9110 §12.4.2) refuses. Nothing
+    is an error, since identity always serves.
+    """
+    qualities: dict[str, float] = {}
+    for part in ",".join(request.headers.getlist("accept-encoding")).lower().split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        quality = 1.0
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
+            quality = float(value) if key == "q" and _QVALUE.fullmatch(value) else 0.0
+        name = name.removeprefix("x-")
+        qualities[name] = min(quality, qualities.get(name, 1.0))
+    liked = {name: qualities[name] for name in offered if qualities.get(name, 0.0) > 0}
+    best = max(liked, key=lambda name: liked[name], default=None)
+    return best if best is not None and liked[best] >= qualities.get("identity", 0.0) else None
 
 
 def accepts(*offered: str) -> Callable[[Request], Awaitable[str]]:

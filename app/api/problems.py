@@ -17,8 +17,16 @@ from starlette.routing import BaseRoute, Route
 from app.api import errors
 from app.api.direct import DirectRoute
 from app.api.explanations import ADVICE, WITHOUT_A_CLASS
-from app.services.errors import CodeChanged, GraphExists, GraphReadOnly, IdempotencyMismatch, PreconditionRequired
+from app.services.errors import (
+    CodeChanged,
+    ExecutionExists,
+    GraphExists,
+    GraphReadOnly,
+    IdempotencyMismatch,
+    PreconditionRequired,
+)
 from app.storage.errors import RevisionConflict
+from app.transports.websocket.subscriptions import TooManySubscriptions
 from graphwire.errors import (
     AtCapacity,
     CommandNotAllowed,
@@ -45,6 +53,7 @@ _MAX_TEXT = 1_000
 
 _STATUS: Mapping[type[GraphwireError], int] = {
     CodeChanged: 409,
+    ExecutionExists: 409,
     GraphExists: 409,
     GraphReadOnly: 409,
     IdempotencyMismatch: 422,
@@ -64,6 +73,9 @@ _STATUS: Mapping[type[GraphwireError], int] = {
     errors.TooManyFailures: 429,
     errors.OriginNotAllowed: 403,
     errors.MisdirectedRequest: 421,
+    errors.WebSocketRequired: 400,
+    errors.NotAvailable: 501,
+    TooManySubscriptions: 429,
     AtCapacity: 429,
     CommandNotAllowed: 409,
     GraphInUse: 409,
@@ -206,12 +218,15 @@ def request_id(request: Request) -> str:
 
 async def _graphwire(request: Request, error: Exception) -> Response:
     assert isinstance(error, GraphwireError)
-    status = status_of(type(error))
-    if status == 500:
-        log.error("request %s: %s", request_id(request), error, exc_info=error)
-    if status == 500 and not isinstance(error, HistoryDamaged):
-        return render(GraphwireError(UNEXPECTED), request_id(request))
-    return render(error, request_id(request))
+    return render(shown(error, request_id(request)), request_id(request))
+
+
+def shown(error: GraphwireError, request_id: str) -> GraphwireError:
+    """Return what is told of an error: of a fault of the service's own, which is logged, nothing."""
+    if status_of(type(error)) != 500:
+        return error
+    log.error("request %s: %s", request_id, error, exc_info=error)
+    return error if isinstance(error, HistoryDamaged) else GraphwireError(UNEXPECTED)
 
 
 UNEXPECTED = "Something went wrong here; the log has the details under this request id."

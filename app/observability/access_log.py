@@ -19,18 +19,20 @@ class AccessLog:
 
     Args:
         afterwards: The extension by which the server takes what is sent when the application has returned.
+        outlet: The extension that knows as ``written_bytes`` what was sent past the application.
     """
 
-    def __init__(self, app: ASGIApp, *, afterwards: str) -> None:
+    def __init__(self, app: ASGIApp, *, afterwards: str, outlet: str) -> None:
         self._app = app
         self._afterwards = afterwards
+        self._outlet = outlet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(scope)
         extensions = scope.get("extensions", {})
+        answer = _Answer(scope, extensions.get(self._outlet))
         if self._afterwards in extensions:
             followed = answer.followed_by(extensions[self._afterwards])
             scope = {**scope, "extensions": {**extensions, self._afterwards: followed}}
@@ -46,8 +48,9 @@ class AccessLog:
 class _Answer:
     """What is noted of an answer while it is sent."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, outlet: object) -> None:
         self._scope = scope
+        self._outlet = outlet
         self._began = time.perf_counter_ns()
         self._status = self._size = 0
         self.goes_on = False
@@ -83,6 +86,6 @@ class _Answer:
             "path": self._scope["path"],
             "status": self._status,
             "duration_ms": (time.perf_counter_ns() - self._began) // 1000 / 1000,
-            "bytes": self._size,
+            "bytes": self._size + getattr(self._outlet, "written_bytes", 0),
         }
         log.info("request", extra=facts)

@@ -7,14 +7,18 @@ import threading
 from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from io import FileIO, TextIOWrapper
 from logging.handlers import QueueHandler
-from typing import Any, Literal, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
 
 import structlog
 from structlog.typing import Processor
 
 from app.observability.masking import Masking
 from app.observability.printing import escaped, printable
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer  # of ``collections.abc`` from Python 3.12 on
 
 LogFormat: TypeAlias = Literal["text", "json"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
@@ -45,7 +49,7 @@ def logging_to(
         level: What is less severe is not written.
         secrets: Replaced by ``***`` wherever they occur in a line; so are values whose names say that they are secret.
     """
-    target = sys.stderr if stream is None else stream
+    target = _unlocked(sys.stderr) if stream is None else stream
     waiting: _Waiting = queue.Queue(MAX_WAITING)
     entry = _Entry(waiting)
     writer = _Writer(target, entry)
@@ -64,6 +68,31 @@ def logging_to(
         with suppress(queue.Full):  # a stream that hangs does not hold up the end
             waiting.put(None, timeout=STOP_S)
             thread.join(STOP_S)
+
+
+def _unlocked(stream: TextIO) -> TextIO:
+    """Return a stream that writes to the same file, if it is one, without a buffer and the lock that guards it.
+
+    The end of the interpreter takes the locks of the standard streams: a write that hangs must hold none.
+    """
+    try:
+        file = _Unbuffered(stream.fileno(), "w", closefd=False)
+    except (OSError, ValueError):  # it is none
+        return stream
+    return TextIOWrapper(file, "utf-8", "backslashreplace", write_through=True)
+
+
+class _Unbuffered(FileIO):
+    """A file that takes all it is given, or says that it does not."""
+
+    def write(self, data: "Buffer", /) -> int:
+        rest = memoryview(data)
+        while rest:
+            written = super().write(rest)
+            if not written:
+                raise BlockingIOError("the file takes nothing now")
+            rest = rest[written:]
+        return memoryview(data).nbytes
 
 
 class _Entry(QueueHandler):
@@ -90,6 +119,10 @@ class _Writer(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO, entry: _Entry) -> None:
         super().__init__(stream)
         self._entry = entry
+
+    def createLock(self) -> None:
+        """Have none: one thread writes, and the end of the interpreter would wait for the lock while a write hangs."""
+        self.lock = None
 
     def write_all(self, waiting: _Waiting) -> None:
         """Write what comes, until None does."""

@@ -11,7 +11,8 @@ class FailedTries:
 
     An address with ``limit`` failures within ``window_s`` is not heard until the oldest is over, not even with the
     right key: else it could go on guessing. The exception is an address that the right key came from before. It may
-    be a proxy's, which everybody shares: one of them must not lock the others out.
+    be a proxy's, which everybody shares: one of them must not lock the others out. What is wrong from there can
+    only be answered late.
 
     Args:
         clock: Seconds that never go back.

@@ -9,6 +9,7 @@ from hashlib import sha256
 from urllib.parse import unquote_plus
 
 _KEY = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # what may follow ``Bearer``: RFC 9110 §11.2, token68
+MIN_CHARACTERS = 16
 SUBPROTOCOL = "bearer."
 """What a key follows in ``Sec-WebSocket-Protocol``: a browser can send no other header with a WebSocket."""
 
@@ -19,11 +20,13 @@ def read_keys(text: str) -> tuple[str, ...]:
     """Read keys that are separated by commas; empty text has none.
 
     Raises:
-        ValueError: A key has characters that no ``Authorization`` header can carry.
+        ValueError: A key has characters that no ``Authorization`` header can carry, or so few that it can be guessed.
     """
     keys = tuple(part.strip() for part in text.split(",") if part.strip())
     if not all(_KEY.fullmatch(key) for key in keys):
         raise ValueError("a key is made of letters, digits and -._~+/ (make one with `openssl rand -hex 32`)")
+    if any(len(key) < MIN_CHARACTERS for key in keys):
+        raise ValueError(f"a key has at least {MIN_CHARACTERS} characters (make one with `openssl rand -hex 32`)")
     return keys
 
 

@@ -9,17 +9,17 @@ from typing import Any, Generic, TypeVar
 from app.services.remembered import Key, Memory, Part
 from app.storage.repositories.graphs import StoredVersion
 from graphwire.engine.plan import Plan, compile_plan
-from graphwire.errors import InvalidInput, Problem
+from graphwire.errors import GraphInvalid, InvalidInput, Problem
 from graphwire.graphs.code import Code
 from graphwire.graphs.definition import GraphDefinition, parse_definition
 from graphwire.graphs.registry import Registry
-from graphwire.graphs.validation import Findings, check, check_value, examine_value, refusal, validate_value
+from graphwire.graphs.validation import Findings, check, refusal, validate
 from graphwire.json_text import read_json
 from graphwire.types import GraphId
 
 MAX_MARKS = 50_000
 LARGE_ITEMS = 2_000
-LARGE_BYTES = 20_000
+LARGE_DEFINITION_BYTES = 20_000
 """Some 200 nodes: what is larger is not parsed, checked and compiled on the event loop."""
 
 T = TypeVar("T")
@@ -97,17 +97,14 @@ class Derived:
             InvalidInput: It is not valid.
         """
 
-        def check() -> Checked:
-            return Checked.of(
-                *check_value(value, self._registry, max_nodes=self._max_nodes, max_edges=self._max_edges, known=known)
-            )
+        return await self.made(_is_large(value), lambda: self.check(value, known=known))
 
-        return await self.made(_is_large(value), check)
-
-    def check(self, definition: GraphDefinition, code: Code | None) -> Checked:
-        """Check a definition. Raises as ``checked``."""
-        warnings = check(definition, self._registry, code=code, max_nodes=self._max_nodes, max_edges=self._max_edges)
-        return Checked.of(definition, warnings)
+    def check(
+        self, value: GraphDefinition | Any, code: Code | None = None, *, known: Sequence[Problem] = ()
+    ) -> Checked:
+        """Check a definition, or a JSON value that is to be one. Raises as ``checked``."""
+        limits = {"max_nodes": self._max_nodes, "max_edges": self._max_edges}
+        return Checked.of(*check(value, self._registry, code=code, known=known, **limits))
 
     async def judged(self, value: Any) -> Judged:
         """Say all that can be said about a definition that came as data."""
@@ -140,7 +137,7 @@ class Derived:
             return [not self._found(stored, code).problems for stored, code in versions]
 
         size = sum(len(stored.definition) for stored, _ in versions)
-        for (stored, _), is_valid in zip(versions, await self.made(size > LARGE_BYTES, look), strict=True):
+        for (stored, _), is_valid in zip(versions, await self.made(size > LARGE_DEFINITION_BYTES, look), strict=True):
             self._marks.keep(_key(stored), is_valid, 1)
 
     def known(self, key: Key) -> Runnable | None:
@@ -176,7 +173,7 @@ class Derived:
         Raises:
             InvalidInput: It cannot be read any more.
         """
-        return await self.made(len(stored.definition) > LARGE_BYTES, lambda: _parsed(stored))
+        return await self.made(len(stored.definition) > LARGE_DEFINITION_BYTES, lambda: _parsed(stored))
 
     async def made(self, is_large: bool, make: Callable[[], T]) -> T:
         """Return what ``make`` makes; of something large in a thread, one at a time."""
@@ -186,10 +183,11 @@ class Derived:
             return await asyncio.to_thread(make)
 
     def _judged(self, value: Any) -> Judged:
-        definition, findings = examine_value(
-            value, self._registry, max_nodes=self._max_nodes, max_edges=self._max_edges
-        )
-        return Judged(None if definition is None else definition.to_json(), findings)
+        try:
+            definition = parse_definition(value)
+        except GraphInvalid:
+            return Judged(None, self._validated(value, None))
+        return Judged(definition.to_json(), self._validated(definition, None))
 
     def _found(self, stored: StoredVersion, code: Code | None) -> Findings:
         try:
@@ -197,8 +195,8 @@ class Derived:
         except InvalidInput as error:
             return Findings(error.problems or (Problem("", error.code, error.detail),))
 
-    def _validated(self, value: Any, code: Code | None) -> Findings:
-        return validate_value(value, self._registry, code=code, max_nodes=self._max_nodes, max_edges=self._max_edges)
+    def _validated(self, value: GraphDefinition | Any, code: Code | None) -> Findings:
+        return validate(value, self._registry, code=code, max_nodes=self._max_nodes, max_edges=self._max_edges)
 
     def _compiled(self, stored: StoredVersion, code: Code | None) -> _Weighed[Runnable]:
         planned = self._planned(stored, code or Code())
@@ -214,7 +212,7 @@ class Derived:
         known = part.get(key)
         if known is not None:
             return known
-        if len(stored.definition) <= LARGE_BYTES:
+        if len(stored.definition) <= LARGE_DEFINITION_BYTES:
             made = make()
         else:
             async with self._large:

@@ -1,12 +1,19 @@
 """Errors that only the service knows."""
 
-from graphwire.errors import GraphwireError
+from graphwire.errors import GraphwireError, NotFound, quoted
+from graphwire.types import ExecutionId
 
 
 class GraphExists(GraphwireError):
     """There is a graph with this id. PUT makes a new version of it."""
 
     code, title = "graph_exists", "Graph exists"
+
+
+class ExecutionExists(GraphwireError):
+    """There is, or was, an execution with the id that a declaration asks for."""
+
+    code, title = "execution_exists", "Execution exists"
 
 
 class GraphReadOnly(GraphwireError):
@@ -37,3 +44,8 @@ class PreconditionRequired(GraphwireError):
     """
 
     code, title = "precondition_required", "Precondition required"
+
+
+def no_execution(execution_id: ExecutionId) -> NotFound:
+    """Return the error for an execution that there is not."""
+    return NotFound(f"there is no execution {quoted(execution_id)}")

@@ -11,10 +11,13 @@ from functools import partial
 import msgspec
 from msgspec import Raw
 
-from app.services.errors import CodeChanged
+from app.services.errors import CodeChanged, no_execution
+from app.services.foreign import ForeignService
 from app.services.graphs import GraphService
 from app.services.presence import Presence
+from app.services.readers import opener
 from app.services.starts import Wishes, prepare
+from app.services.states import States, replay
 from app.services.views import ConflictView, ExecutionView, StateView
 from app.storage.repositories.executions import (
     ExecutionQuery,
@@ -24,6 +27,7 @@ from app.storage.repositories.executions import (
     StoredExecution,
 )
 from graphwire.clock import Clock
+from graphwire.engine.foreign import ForeignExecution
 from graphwire.engine.plan import Plan
 from graphwire.engine.ports import Claim, ExecutionStore
 from graphwire.engine.progress import Estimate, Progress
@@ -33,15 +37,16 @@ from graphwire.errors import (
     AtCapacity,
     CommandNotAllowed,
     GraphwireError,
+    HistoryDamaged,
     InvalidInput,
     NotFound,
     ShuttingDown,
     StorageUnavailable,
-    quoted,
 )
 from graphwire.events.hub import Hub
 from graphwire.events.room import Room
 from graphwire.ids import new_execution_id
+from graphwire.sinks import Sinks
 from graphwire.types import TERMINAL_STATUSES, ExecutionId, GraphId, Status
 
 log = logging.getLogger(__name__)
@@ -68,6 +73,8 @@ class ExecutionService:
 
     Args:
         presence: Told which executions are to end with their readers.
+        sinks: Given the events of every execution that is started.
+        foreign: Keeps those that run elsewhere.
         max_executions: How many may be alive at once.
     """
 
@@ -78,7 +85,10 @@ class ExecutionService:
         store: ExecutionStore,
         supervisor: Supervisor,
         presence: Presence,
+        sinks: Sinks,
+        foreign: ForeignService,
         clock: Clock,
+        room: Room,
         *,
         ring_events: int,
         ring_bytes: int,
@@ -89,11 +99,13 @@ class ExecutionService:
         self._store = store
         self._supervisor = supervisor
         self._presence = presence
+        self._sinks = sinks
+        self._foreign = foreign
         self._clock = clock
         self._ring_events = ring_events
         self._ring_bytes = ring_bytes
         self._max_executions = max_executions
-        self._room = Room()
+        self._room = room
         self._starting = 0
         self._draining = asyncio.Event()
         self._durations: dict[tuple[GraphId, int], tuple[float, Mapping[str, float]]] = {}
@@ -106,6 +118,7 @@ class ExecutionService:
     def drain(self) -> None:
         """Start nothing any more, and let nobody wait for an end. Idempotent."""
         self._draining.set()
+        self._foreign.drain()
 
     async def node_ids(self, graph_id: GraphId, version: int | None) -> frozenset[str]:
         """Return the nodes of a graph, those inside bodies included. Raises as ``GraphService.runnable``."""
@@ -130,6 +143,7 @@ class ExecutionService:
             async with self._graphs.starting(graph_id):
                 runner = await self._accepted(graph_id, wishes, claim)
                 self._supervisor.submit(runner)
+                self._sinks.follow(runner.hub, opener(runner.id, self._store))
         finally:
             self._starting -= 1
         if wishes.on_disconnect == "cancel":
@@ -164,18 +178,35 @@ class ExecutionService:
         if runner is not None:
             nodes = await self._known_nodes(runner.graph_id, runner.graph_version)
             return Followed(execution_id, runner.hub, nodes)
+        foreign = await self._foreign.find(execution_id)
+        if foreign is not None:
+            return Followed(execution_id, foreign.hub, None)
         stored = await self._stored(execution_id)
         summary = stored.summary
-        nodes = await self._known_nodes(summary.graph_id, summary.graph_version)
+        nodes = (
+            None if summary.engine == "foreign" else await self._known_nodes(summary.graph_id, summary.graph_version)
+        )
         last_seq = summary.last_seq
         if last_seq is None:
             last_seq = await self._repository.last_seq(execution_id)
         return Followed(execution_id, Hub.ended(last_seq), nodes)
 
+    async def states(self, execution_id: ExecutionId) -> States | None:
+        """Return an execution at its start; None where its states cannot be made again."""
+        stored = await self._repository.get(execution_id)
+        if stored is None or stored.summary.engine == "foreign":
+            return None
+        try:
+            plan = await self._graphs.replayable(stored.summary.graph_id, stored.summary.graph_version)
+        except (NotFound, InvalidInput, CodeChanged, LookupError) as error:
+            log.info("its states are not shown: %s", error, extra={"execution_id": execution_id})
+            return None
+        return States(execution_id, self._store, replay(plan, stored.options))
+
     async def status(self, execution_id: ExecutionId) -> Status:
         """Return the status. Raises as ``view``."""
-        runner = self._supervisor.get(execution_id)
-        return runner.status if runner is not None else (await self._stored(execution_id)).summary.status
+        alive = self._supervisor.get(execution_id) or await self._foreign.find(execution_id)
+        return alive.status if alive is not None else (await self._stored(execution_id)).summary.status
 
     async def view(self, execution_id: ExecutionId) -> ExecutionView:
         """Return all about an execution but its events and its state.
@@ -184,8 +215,11 @@ class ExecutionService:
             NotFound: There is no such execution.
         """
         runner = self._supervisor.get(execution_id)
-        if runner is not None and not runner.is_ended:
+        if runner is not None:
             return self.view_live(runner, with_errors=True)
+        foreign = await self._foreign.find(execution_id)
+        if foreign is not None:
+            return view_foreign(foreign)
         return await self._ended(await self._stored(execution_id))
 
     async def result(self, execution_id: ExecutionId) -> tuple[ExecutionView, StateView]:
@@ -197,7 +231,10 @@ class ExecutionService:
     async def state(self, execution_id: ExecutionId) -> StateView:
         """Return the merged state, of a running execution as of now. Raises as ``view``."""
         runner = self._supervisor.get(execution_id)
-        if runner is None or runner.is_ended:
+        foreign = await self._foreign.find(execution_id)
+        if foreign is not None:
+            return StateView(foreign.hub.visible, b"{}")  # it is told at the end
+        if runner is None:
             return (await self.result(execution_id))[1]
         glance = runner.look()
         snapshot = glance.state()
@@ -224,7 +261,7 @@ class ExecutionService:
         stored = {status if status in TERMINAL_STATUSES else "running" for status in statuses}
         query = ExecutionQuery(frozenset(stored), frozenset(graphs), since, until, q, sort, limit, after)
         page = await self._repository.list(query)
-        views = [self._listed(summary) for summary in page.items]
+        views = [await self._listed(summary) for summary in page.items]
         return [view for view in views if not statuses or view.status in statuses], page.next
 
     async def cancel(self, execution_id: ExecutionId, *, reason: str | None, claim: Claim | None = None) -> int:
@@ -241,6 +278,9 @@ class ExecutionService:
         runner = self._supervisor.get(execution_id)
         if runner is not None:
             return await runner.cancel(reason, claim=claim)
+        foreign = await self._foreign.find(execution_id)
+        if foreign is not None:
+            return await self._foreign.cancel(foreign, reason, claim)
         status = (await self._stored(execution_id)).summary.status
         raise CommandNotAllowed(f"cannot cancel: the execution is {status}", status=status, allowed=[])
 
@@ -254,6 +294,7 @@ class ExecutionService:
             id=runner.id,
             graph_id=runner.graph_id,
             graph_version=runner.graph_version,
+            engine="graphwire",
             status=runner.status,
             outcome=None,
             started_at=runner.started_at,
@@ -289,22 +330,28 @@ class ExecutionService:
     async def _stored(self, execution_id: ExecutionId) -> StoredExecution:
         stored = await self._repository.get(execution_id)
         if stored is None:
-            raise NotFound(f"there is no execution {quoted(execution_id)}")
+            raise no_execution(execution_id)
         return stored
 
     async def _ended(self, stored: StoredExecution) -> ExecutionView:
         summary = stored.summary
         progress = None
-        if summary.status == "completed":
+        if summary.status == "completed" and summary.engine == "graphwire":
             nodes = await self._known_nodes(summary.graph_id, summary.graph_version)
             count = len(nodes or ())
             progress = Progress(100.0, count, count)
         return _view(summary, errors=stored.errors or b"[]", progress=progress)
 
-    def _listed(self, summary: ExecutionSummary) -> ExecutionView:
+    async def _listed(self, summary: ExecutionSummary) -> ExecutionView:
         runner = self._supervisor.get(summary.id)
-        if runner is not None and not runner.is_ended:
+        if runner is not None:
             return self.view_live(runner)
+        try:
+            foreign = await self._foreign.find(summary.id)
+        except HistoryDamaged:
+            foreign = None  # whoever asks for it alone is told
+        if foreign is not None:
+            return view_foreign(foreign)
         return _view(summary)
 
     async def _known_nodes(self, graph_id: GraphId, version: int) -> frozenset[str] | None:
@@ -349,6 +396,23 @@ class ExecutionService:
         await self._draining.wait()
 
 
+def view_foreign(execution: ForeignExecution) -> ExecutionView:
+    """Return what is known of an execution that runs elsewhere. How much of it there is to come, nobody knows."""
+    return ExecutionView(
+        id=execution.id,
+        graph_id=execution.graph_id,
+        graph_version=execution.graph_version,
+        engine="foreign",
+        status=execution.status,
+        outcome=None,
+        started_at=execution.started_at,
+        ended_at=None,
+        duration_ms=execution.duration_ms,
+        steps=execution.steps,
+        last_seq=execution.hub.visible,
+    )
+
+
 class _Errors(msgspec.Struct):
     errors: Raw = Raw(b"[]")
 
@@ -365,6 +429,7 @@ def _view(summary: ExecutionSummary, *, errors: bytes = b"[]", progress: Progres
         id=summary.id,
         graph_id=summary.graph_id,
         graph_version=summary.graph_version,
+        engine=summary.engine,
         status=summary.status,
         outcome=summary.outcome,
         started_at=summary.started_at,

@@ -70,8 +70,12 @@ class Folders:
         paths = {folder.path for folder in self._folders}
         stored = await self._graphs.sources() if paths else {}
         self._sources = {graph_id: path for graph_id, path in stored.items() if path.parent in paths}
-        with self._trial.within(_START_S):
-            await self._refresh(is_start=True)
+        try:
+            with self._trial.within(_START_S):
+                await self._refresh(is_start=True)
+        except BaseException:  # a start that is given up waits for no trial
+            self._trial.close()
+            raise
         await self._group.__aenter__()
         if self._is_watched or self._trial.is_behind:
             self._group.create_task(self._follow(), name="folders")

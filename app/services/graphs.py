@@ -4,16 +4,17 @@ import asyncio
 from collections.abc import Container, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from app.services.deletions import Deletions
-from app.services.derived import LARGE_BYTES, Checked, Derived, Judged, Runnable
+from app.services.derived import LARGE_DEFINITION_BYTES, Checked, Derived, Judged, Runnable
 from app.services.errors import CodeChanged, GraphExists, GraphReadOnly, PreconditionRequired
 from app.services.remembered import Memory, Part
 from app.storage.errors import RevisionConflict
 from app.storage.repositories.graphs import (
+    FROM_API,
     GraphInfo,
     GraphPage,
     GraphRepository,
@@ -24,7 +25,7 @@ from app.storage.repositories.graphs import (
     VersionPage,
     expect,
 )
-from graphwire.clock import Clock
+from graphwire.clock import Clock, utc
 from graphwire.engine.plan import Plan
 from graphwire.engine.ports import Claim
 from graphwire.engine.supervisor import Supervisor
@@ -38,7 +39,6 @@ from graphwire.graphs.validation import Findings
 from graphwire.json_text import read_json
 from graphwire.types import GraphId
 
-FROM_API = "api"
 NEWEST = 0
 """Under which the number of the newest version is remembered."""
 MAX_NUMBERS = 50_000
@@ -292,7 +292,7 @@ class GraphService:
         """Return what one version has that another has not. Raises as ``version``."""
         first, second = await self._known_version(graph_id, before), await self._known_version(graph_id, after)
         texts = first.definition, second.definition
-        is_large = sum(map(len, texts)) > LARGE_BYTES
+        is_large = sum(map(len, texts)) > LARGE_DEFINITION_BYTES
         return await self._derived.made(is_large, lambda: difference(*(read_json(text) for text in texts)))
 
     async def definition(self, graph_id: GraphId) -> GraphDefinition:
@@ -473,7 +473,7 @@ class GraphService:
         expect(0 if stored is None else stored.info.version, expected)
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC)
+        return utc(self._clock.wall_ns())
 
 
 def _key(info: VersionInfo) -> tuple[GraphId, int]:

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TypeAlias
 
 from app.services.errors import IdempotencyMismatch
 from app.storage.repositories.idempotency import IdempotencyRepository, MadeEvent, MadeVersion
-from graphwire.clock import Clock
+from graphwire.clock import Clock, utc
 from graphwire.engine.ports import Claim
 from graphwire.errors import AtCapacity, GraphwireError, ShuttingDown, StorageUnavailable
 
@@ -106,7 +106,7 @@ class Idempotency:
         return None
 
     async def _look_up(self, key: str, fingerprint: bytes) -> Turn:
-        now = datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC)
+        now = utc(self._clock.wall_ns())
         kept = await self._repository.get(key, now=now)
         if kept is not None:
             _require_same(kept.fingerprint, fingerprint)

@@ -4,18 +4,16 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 import msgspec
 from msgspec import Raw
 
 from app.services.graphs import GraphService
+from app.services.states import States, replay
 from app.storage.repositories.executions import ExecutionRepository, UnfinishedExecution
-from graphwire.clock import Clock
-from graphwire.engine.deltas import restored_state
+from graphwire.clock import Clock, utc
 from graphwire.engine.outbox import ExecutionOutbox
-from graphwire.engine.plan import Plan
 from graphwire.engine.ports import ExecutionEnd, ExecutionStore
 from graphwire.errors import GraphwireError, HistoryDamaged, StorageUnavailable
 from graphwire.events.encoding import Envelope, decode_line
@@ -31,7 +29,6 @@ from graphwire.events.types import (
     StreamEnd,
 )
 from graphwire.types import TerminalStatus
-from graphwire.values import freeze
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +64,6 @@ class _History:
     last_mono_ns: int = 0
     open: dict[str, tuple[Envelope, int]] = field(default_factory=dict)
     terminal: Envelope | None = None
-
-
-class _Options(msgspec.Struct):
-    state: dict[str, Any] = {}
-    entry: list[str] | None = None
 
 
 class _Errors(msgspec.Struct):
@@ -174,7 +166,7 @@ def _tell(events: EventLog, history: _History, valid_to: int) -> None:
 
 
 def _now(clock: Clock) -> datetime:
-    return datetime.fromtimestamp(clock.wall_ns() / 1e9, UTC)
+    return utc(clock.wall_ns())
 
 
 def _failure() -> Failure:
@@ -226,18 +218,14 @@ async def _state(unfinished: UnfinishedExecution, store: ExecutionStore, graphs:
     execution = unfinished.summary
     try:
         plan = await graphs.replayable(execution.graph_id, execution.graph_version)
-        return _merged(plan, unfinished.options, await store.read_deltas(execution.id))
+        states = States(execution.id, store, replay(plan, unfinished.options))
+        await states.to_last()
+        return states.replay.shown().to_json()
     except (GraphwireError, ValueError, LookupError) as error:
         if isinstance(error, HistoryDamaged | StorageUnavailable):
             raise
         log.warning("the state cannot be made again: %s", error, extra={"execution_id": execution.id})
         return b"{}"
-
-
-def _merged(plan: Plan, options: bytes, deltas: list[bytes]) -> bytes:
-    chosen = msgspec.json.decode(options, type=_Options)
-    start = {key: freeze(value) for key, value in chosen.state.items()}
-    return restored_state(plan, start, chosen.entry, deltas)
 
 
 async def _until_stored(hub: Hub, seq: int, store: ExecutionStore) -> None:

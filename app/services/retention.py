@@ -1,22 +1,27 @@
-"""Deleting executions: at once when asked for, and in the background what is too old or too many."""
+"""Deleting executions: at once when asked for, and in the background what is too old or too many.
+
+So are the service's own events.
+"""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self, TypeVar
 
+from app.services.errors import no_execution
 from app.services.retention_policy import Limits, first_of, pause_s
 from app.services.streams import StreamService
 from app.storage.database import Database
 from app.storage.repositories.executions import ExecutionRepository
 from app.storage.repositories.idempotency import IdempotencyRepository
 from app.storage.repositories.retention import RetentionRepository
-from graphwire.clock import Clock
+from app.storage.repositories.service_events import ServiceEventRepository
+from graphwire.clock import Clock, utc
 from graphwire.engine.ports import ExecutionStore
 from graphwire.engine.supervisor import Supervisor
-from graphwire.errors import CommandNotAllowed, NotFound, StorageUnavailable, quoted
+from graphwire.errors import CommandNotAllowed, StorageUnavailable
 from graphwire.types import ExecutionId
 
 log = logging.getLogger(__name__)
@@ -58,6 +63,7 @@ class Retention:
         self._executions = ExecutionRepository(database)
         self._old = RetentionRepository(database)
         self._keys = IdempotencyRepository(database)
+        self._told = ServiceEventRepository(database)
         self._store = store
         self._supervisor = supervisor
         self._streams = streams
@@ -94,11 +100,11 @@ class Retention:
             StorageUnavailable: Not now.
         """
         runner = self._supervisor.get(execution_id)
-        if runner is not None and not runner.is_ended:
+        if runner is not None:
             detail = f"cannot delete: the execution is {runner.status}; cancel it first"
             raise CommandNotAllowed(detail, status=runner.status, allowed=["cancel"])
         if not await self._executions.delete(execution_id, now=self._now()):
-            raise NotFound(f"there is no execution {quoted(execution_id)}")
+            raise no_execution(execution_id)
         self._streams.end_deleted([execution_id])
         self._woken.set()
 
@@ -116,6 +122,8 @@ class Retention:
         if count:
             log.info("deleted what was too old, or too many", extra={"executions": count})
         while await self._step(lambda: self._keys.forget(self._now(), STEP_ROWS)) == STEP_ROWS:
+            continue
+        while await self._step(self._forget_told) == STEP_ROWS:
             continue
         unnamed_since = self._now() - self._keys_stand  # until then a key may stand for a version
         while await self._step(lambda: self._old.forget_version(unnamed_since, rows=STEP_ROWS)):
@@ -139,6 +147,11 @@ class Retention:
     async def _free(self) -> None:
         while await self._step(lambda: self._old.purge(rows=STEP_ROWS, max_bytes=STEP_BYTES)):
             continue
+
+    async def _forget_told(self) -> int:
+        age = self._limits.service_age
+        before = None if age is None else self._now() - age
+        return await self._told.forget(before=before, keep=self._limits.service_events, rows=STEP_ROWS)
 
     async def _mark(self) -> list[ExecutionId]:
         now = self._now()
@@ -167,7 +180,7 @@ class Retention:
         return done
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC)
+        return utc(self._clock.wall_ns())
 
 
 class _Stopped(Exception):

@@ -20,15 +20,19 @@ class Limits:
     Attributes:
         age: How long after their end executions are kept; None for ever.
         executions: How many that have ended are kept; None for all.
+        service_age, service_events: The same of the service's own events.
     """
 
     age: timedelta | None
     executions: int | None
+    service_age: timedelta | None = None
+    service_events: int | None = None
 
     @classmethod
-    def of(cls, *, days: float, executions: int) -> "Limits":
+    def of(cls, *, days: float, executions: int, service_days: float = 0, service_events: int = 0) -> "Limits":
         """Return limits from settings, where 0 is no limit."""
-        return cls(timedelta(days=days) if days else None, executions or None)
+        age, service_age = (timedelta(days=each) if each else None for each in (days, service_days))
+        return cls(age, executions or None, service_age, service_events or None)
 
     def ended_before(self, now: datetime) -> datetime | None:
         """Return when executions that are too old now have ended at the latest; None where none is."""

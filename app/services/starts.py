@@ -1,6 +1,5 @@
 """Turning what a caller wishes into what the engine starts."""
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,6 +12,8 @@ from graphwire.engine.ports import Claim
 from graphwire.engine.runner import Start
 from graphwire.engine.start_state import freeze_start
 from graphwire.errors import InvalidInput, Problem, StateInvalid, quoted
+from graphwire.graphs.shape import PROBLEMS_LIMIT
+from graphwire.ids import draw_seed
 from graphwire.json_text import pointer
 from graphwire.near_names import NearNames
 from graphwire.types import Detail, Durability, Ordering
@@ -50,22 +51,25 @@ def prepare(wishes: Wishes, plan: Plan, claim: Claim | None = None) -> Start:
         InvalidInput: An entry is no node of the graph.
     """
     near = NearNames()
+    strange = [(index, name) for index, name in enumerate(wishes.entry or ()) if name not in plan.index]
     unknown = [
         Problem(pointer("entry", index), "unknown_node", f"there is no node {quoted(name)}{near(name, plan.index)}")
-        for index, name in enumerate(wishes.entry or ())
-        if name not in plan.index
+        for index, name in strange[:PROBLEMS_LIMIT]
     ]
+    left_out = len(strange) - len(unknown)
     try:
         state = freeze_start(wishes.state, plan)
     except StateInvalid as error:
         if unknown:
             raise InvalidInput(
-                "the entry and the state are wrong", [*unknown, *error.problems], left_out=error.left_out
+                "the entry and the state are wrong",
+                [*unknown, *error.problems],
+                left_out=left_out + error.left_out,
             ) from None
         raise
     if unknown:
-        raise InvalidInput("an entry is no node of this graph", unknown)
-    seed = secrets.randbits(63) if wishes.seed is None else wishes.seed
+        raise InvalidInput("an entry is no node of this graph", unknown, left_out=left_out)
+    seed = draw_seed() if wishes.seed is None else wishes.seed
     limits = wishes.limits
     told = {
         "version": plan.version,

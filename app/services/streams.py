@@ -1,25 +1,27 @@
-"""Readers of executions: who may read from where, and who is told when the service stops."""
+"""Readers of executions and of the service: who may read from where, and who is told when the service stops."""
 
 import asyncio
-import random
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from app.services.errors import no_execution
 from app.services.presence import Presence
-from app.services.readers import EventReader, deleted
+from app.services.readers import EventReader, ExecutionHistory, deleted, draw_retry_ms
+from app.services.service_log import ServiceLog
 from graphwire.clock import Clock
 from graphwire.engine.ports import ExecutionStore
-from graphwire.errors import HistoryDamaged, InvalidCursor, NotFound, quoted
+from graphwire.errors import AtCapacity, HistoryDamaged, InvalidCursor, NotFound, ShuttingDown
 from graphwire.events.filters import Filter
 from graphwire.events.hub import End, Hub, NoticeItem, Page, Published
 from graphwire.events.notices import StreamClosed, StreamLagged, encode_notice
 from graphwire.types import ExecutionId
 
-RETRY_MS = (1_000, 5_000)
+MAX_READERS = 20_000
 EXAMINED_EVENTS = 10_000
 MAX_DELETED = 1_000
 """Remembered at least as long as it takes from finding an execution to opening its stream."""
-PAGE_BYTES = 4 * 1024 * 1024
+PAGE_BYTES = 65_536
+"""As much as a write of a stream: who asks for a page and does not read it costs no more than a reader of one."""
 
 
 @dataclass(slots=True)
@@ -43,39 +45,55 @@ class StreamService:
     """Opens readers and ends them at shutdown.
 
     Args:
-        presence: Told of every stream that comes and goes.
+        presence: Told of every stream of an execution that comes and goes.
+        max_readers: Streams that are open at once, and polls that wait.
     """
 
-    def __init__(self, store: ExecutionStore, presence: Presence, clock: Clock) -> None:
+    def __init__(
+        self, store: ExecutionStore, presence: Presence, clock: Clock, *, max_readers: int = MAX_READERS
+    ) -> None:
         self._store = store
         self._presence = presence
         self._clock = clock
+        self._max_readers = max_readers
+        self._polling = 0
         self._open: set[EventReader] = set()
         self._waiting: set[asyncio.Future[None]] = set()
         self._deleted: dict[ExecutionId, None] = {}
         self._is_draining = False
 
-    @property
-    def is_draining(self) -> bool:
-        """Whether no stream is served any more."""
-        return self._is_draining
-
     def farewell(self) -> StreamClosed:
         """Return what a stream is told when the service stops; the time differs, so that no herd comes back at once."""
-        return StreamClosed(
-            reason="shutting_down", detail="the service stops; come back", retry_ms=random.randint(*RETRY_MS)
-        )
+        return StreamClosed(reason="shutting_down", detail="the service stops; come back", retry_ms=draw_retry_ms())
+
+    def admit(self) -> None:
+        """Refuse a stream that could only be told to come back. For clients that go by the status of an answer.
+
+        Raises:
+            ShuttingDown: The service stops.
+            AtCapacity: Too many are open.
+        """
+        if self._is_draining:
+            raise ShuttingDown("the service stops; come back")
+        self._require_room()
 
     def open(self, execution_id: ExecutionId, hub: Hub, *, after: int | None, filter: Filter | None) -> EventReader:
         """Return a reader that has everything up to ``after``; whoever gets it closes it.
 
-        While the service drains, or where the execution was just deleted, it is given one that says so and ends.
+        While the service drains, where too many are open, or where the execution was just deleted, it is given one
+        that says so and ends.
 
         Raises:
             InvalidCursor: ``after`` lies in the future.
         """
         check_cursor(after, hub)
-        reader = EventReader(execution_id, hub, self._store, after=after, filter=filter, closed=self._left)
+        history = ExecutionHistory(self._store, execution_id)
+        if self._is_full and not self._is_draining:
+            # Nobody's presence: who is sent away keeps no execution running.
+            refused = EventReader(hub, history, execution_id=execution_id, after=after, filter=filter, closed=_nothing)
+            refused.dismiss(self._sent_away())
+            return refused
+        reader = EventReader(hub, history, execution_id=execution_id, after=after, filter=filter, closed=self._left)
         self._open.add(reader)
         self._presence.came(execution_id)
         if execution_id in self._deleted:
@@ -83,6 +101,38 @@ class StreamService:
         elif self._is_draining:
             reader.dismiss(self.farewell())
         return reader
+
+    async def open_service(self, log: ServiceLog, *, after: int | None, filter: Filter | None) -> EventReader:
+        """Return a reader of the service's own events, which end with the service only; see ``open``.
+
+        Raises:
+            InvalidCursor: ``after`` lies in the future.
+            StorageUnavailable: It is not known now what there is.
+        """
+        hub = await log.listen()
+
+        def left(reader: EventReader, _: bool) -> None:
+            self._open.discard(reader)
+            log.leave()
+
+        try:
+            check_cursor(after, hub)
+        except InvalidCursor:
+            log.leave()
+            raise
+        reader = EventReader(hub, log, execution_id=None, after=after, filter=filter, closed=left)
+        if self._is_draining:
+            reader.dismiss(self.farewell())
+        elif self._is_full:
+            reader.dismiss(self._sent_away())
+            return reader
+        self._open.add(reader)
+        return reader
+
+    def look(self, execution_id: ExecutionId, hub: Hub) -> EventReader:
+        """Return a reader from the start on that is nobody's, to look at what is there."""
+        history = ExecutionHistory(self._store, execution_id)
+        return EventReader(hub, history, execution_id=execution_id, after=0, filter=None, closed=_nothing)
 
     def end_deleted(self, execution_ids: Collection[ExecutionId]) -> None:
         """End the streams of executions that were deleted."""
@@ -118,15 +168,46 @@ class StreamService:
         Raises:
             InvalidCursor: ``after`` lies in the future.
             NotFound: The execution was just deleted.
+            AtCapacity: It would wait, and too many do.
         """
         if execution_id in self._deleted:
-            raise NotFound(f"there is no execution {quoted(execution_id)}")
+            raise no_execution(execution_id)
         check_cursor(after, hub)
-        reader = EventReader(execution_id, hub, self._store, after=after, filter=filter, closed=lambda *_: None)
-        waits = wait_s > 0
-        if waits:
-            self._presence.came(execution_id)
-        page = EventPage(after, hub.visible, ended=False)
+        history = ExecutionHistory(self._store, execution_id)
+        reader = EventReader(hub, history, execution_id=execution_id, after=after, filter=filter, closed=_nothing)
+        if wait_s <= 0:
+            return await self._page(reader, limit, wait_s)
+        self._require_room()
+        self._presence.came(execution_id)
+        try:
+            return await self._page(reader, limit, wait_s)
+        finally:
+            self._presence.went(execution_id, of_itself=not self._is_draining)
+
+    async def page_of_service(
+        self, log: ServiceLog, *, after: int, filter: Filter | None, limit: int, wait_s: float
+    ) -> EventPage:
+        """Return the service's own events after a place; see ``page``.
+
+        Raises:
+            InvalidCursor: ``after`` lies in the future.
+            AtCapacity: It would wait, and too many do.
+            StorageUnavailable: The events cannot be read now.
+        """
+        if wait_s > 0:
+            self._require_room()
+        hub = await log.listen()
+        try:
+            check_cursor(after, hub)
+            reader = EventReader(hub, log, execution_id=None, after=after, filter=filter, closed=_nothing)
+            return await self._page(reader, limit, wait_s)
+        finally:
+            log.leave()
+
+    async def _page(self, reader: EventReader, limit: int, wait_s: float) -> EventPage:
+        hub = reader.hub
+        page = EventPage(reader.cursor, hub.visible, ended=False)
+        self._polling += wait_s > 0
         deadline = asyncio.get_running_loop().time() + wait_s
         try:
             while not await self._fill(page, reader, limit):
@@ -134,8 +215,7 @@ class StreamService:
                     break
         finally:
             reader.close()
-            if waits:
-                self._presence.went(execution_id, of_itself=not self._is_draining)
+            self._polling -= wait_s > 0
         page.next, page.last_seq = reader.cursor, hub.visible
         page.ended = hub.closed and not hub.is_lost and page.next >= hub.visible
         return page
@@ -145,7 +225,7 @@ class StreamService:
         size = 0
         while len(page.events) < limit and size < PAGE_BYTES and reader.cursor - page.next < EXAMINED_EVENTS:
             try:
-                item = await reader.poll(limit - len(page.events))
+                item = await reader.poll(limit - len(page.events), PAGE_BYTES - size)
             except HistoryDamaged:
                 if page.events:
                     return True
@@ -205,9 +285,24 @@ class StreamService:
                 return kept.line
         raise NotFound(f"there is no event {seq} in this execution")
 
+    @property
+    def _is_full(self) -> bool:
+        return len(self._open) + self._polling >= self._max_readers
+
+    def _crowded(self) -> str:
+        return f"{self._max_readers:,} streams are open (GRAPHWIRE_MAX_READERS); come back"
+
+    def _require_room(self) -> None:
+        if self._is_full:
+            raise AtCapacity(self._crowded(), limit=self._max_readers)
+
+    def _sent_away(self) -> StreamClosed:
+        return StreamClosed(reason="at_capacity", detail=self._crowded(), retry_ms=draw_retry_ms())
+
     def _left(self, reader: EventReader, of_itself: bool) -> None:
         self._open.discard(reader)
-        self._presence.went(reader.execution_id, of_itself=of_itself)
+        if reader.execution_id is not None:
+            self._presence.went(reader.execution_id, of_itself=of_itself)
 
 
 def check_cursor(after: int | None, hub: Hub) -> None:
@@ -225,3 +320,7 @@ def check_cursor(after: int | None, hub: Hub) -> None:
 def _wake(waiting: asyncio.Future[None]) -> None:
     if not waiting.done():
         waiting.set_result(None)
+
+
+def _nothing(reader: EventReader, of_itself: bool) -> None:
+    """Nobody is told when a poll ends."""

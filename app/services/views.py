@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from graphwire.engine.progress import Progress
-from graphwire.types import ExecutionId, GraphId, Outcome, Status
+from graphwire.types import Engine, ExecutionId, GraphId, Outcome, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,7 @@ class ExecutionView:
     """An execution as of one moment.
 
     Attributes:
+        engine: Who carries it out; ``foreign`` is one that runs elsewhere.
         duration_ms: So far, while it runs.
         last_seq: The newest event that may be told.
         error: The failure as JSON, for ``failed``.
@@ -24,6 +25,7 @@ class ExecutionView:
     id: ExecutionId
     graph_id: GraphId
     graph_version: int
+    engine: Engine
     status: Status
     outcome: Outcome | None
     started_at: datetime

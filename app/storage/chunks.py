@@ -13,6 +13,8 @@ from graphwire.types import ExecutionId
 
 FORMAT = 1
 MAX_CHUNK_BYTES = 131_072
+DELTA_CHUNKS = 64
+"""Deltas of so many chunks are read at once."""
 
 ChunkRow: TypeAlias = tuple[str, int, int, int, int, int | None, bytes, bytes | None]
 

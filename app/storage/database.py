@@ -8,12 +8,14 @@ from sqlalchemy import CursorResult, Executable
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.storage.groups import Groups
+from app.storage.news import News
+from graphwire.engine.ports import Deltas
 from graphwire.events.hub import Published
 from graphwire.types import ExecutionId
 
 
 class Reader(Protocol):
-    """Reads stored events and deltas; the methods are those of ``ports.ExecutionStore``.
+    """Reads stored events and deltas; the methods about executions are those of ``ports.ExecutionStore``.
 
     Each raises ``HistoryDamaged`` where what is stored cannot be read, and ``StorageUnavailable`` where it cannot now.
     """
@@ -28,8 +30,16 @@ class Reader(Protocol):
         """Return one event, whole."""
         ...
 
-    async def read_deltas(self, execution_id: ExecutionId) -> list[bytes]:
-        """Return all deltas in order."""
+    async def read_deltas(self, execution_id: ExecutionId, *, after: int) -> Deltas:
+        """Return the next deltas behind a place: the number of the first event of a chunk."""
+        ...
+
+    async def read_service_events(self, *, after: int, upto: int, limit: int, max_bytes: int) -> list[Published]:
+        """Return events of the service with ``after < seq <= upto`` in order, likewise."""
+        ...
+
+    async def last_service_event(self) -> int:
+        """Return the number of the service's newest event; 0 while there is none."""
         ...
 
     async def close(self) -> None:
@@ -51,7 +61,13 @@ class Database(Protocol):
     Raises:
         StorageUnavailable: On entering: it cannot be used, another server has it, or a newer version wrote it.
             ``detail`` says what to do.
+
+    Attributes:
+        news: Rings after every commit that may have told something of the service.
     """
+
+    @property
+    def news(self) -> News: ...
 
     async def __aenter__(self) -> Self: ...
 

@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +22,10 @@ else:
 
     def _lock(file: BinaryIO) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+HOLDER_S = 1.0
+"""How long the holder has for writing down who it is, once it has the lock."""
 
 
 class LockFile:
@@ -43,8 +48,7 @@ class LockFile:
         try:
             _lock(file)
         except OSError as error:
-            file.seek(0)
-            holder = file.read(200).decode(errors="replace").strip() or "another process"
+            holder = _read_holder(file) or "another process"
             file.close()
             raise StorageUnavailable(
                 f"The database beside {self._path} is in use by {holder}. Stop that server, or give this one a"
@@ -58,5 +62,17 @@ class LockFile:
     def release(self) -> None:
         """Give the lock back. Idempotent."""
         if self._file is not None:
+            self._file.truncate(0)
             self._file.close()
             self._file = None
+
+
+def _read_holder(file: BinaryIO) -> str:
+    """Return who has the lock. It may have taken it a moment ago: nothing else says that it has written its name."""
+    deadline = time.monotonic() + HOLDER_S
+    while True:
+        file.seek(0)
+        holder = file.read(200).decode(errors="replace").strip()
+        if holder or time.monotonic() > deadline:
+            return holder
+        time.sleep(0.01)

@@ -1,9 +1,18 @@
-"""A page of stored events, put together from chunks."""
+"""A page of stored events, put together from chunks or rows."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import DecodeError, Raw
+from msgspec.json import Decoder
 
 from app.storage.chunks import decode_events, split
 from graphwire.errors import HistoryDamaged
 from graphwire.events.hub import Published
+from graphwire.events.service_encoding import service_event
 from graphwire.types import ExecutionId
+
+_read_object = Decoder(dict[str, Raw]).decode
 
 
 class Page:
@@ -43,3 +52,34 @@ class Page:
             if not self.events:
                 raise
             self.is_full = True
+
+
+def service_page(rows: Iterable[tuple[Any, ...]], max_bytes: int) -> list[Published]:
+    """Return events of the service, whose rows have the order of the table: so many bytes of them, but at least one.
+
+    Raises:
+        HistoryDamaged: The first event cannot be read; a later one only ends the page.
+    """
+    events: list[Published] = []
+    size = 0
+    for seq, topic, execution_id, graph_id, correlation_id, at_us, data in rows:
+        try:
+            _read_object(data)
+            event = service_event(
+                seq,
+                topic,
+                execution_id=execution_id,
+                graph_id=graph_id,
+                correlation_id=correlation_id,
+                at_us=at_us,
+                data=data,
+            )
+        except (DecodeError, OverflowError, TypeError, ValueError):
+            if events:
+                break
+            raise HistoryDamaged(f"What is stored of the service's event {seq} is no event.", seq=seq) from None
+        size += len(event.line)
+        if events and size > max_bytes:
+            break
+        events.append(event)
+    return events

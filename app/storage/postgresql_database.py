@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.storage.database import Reads
+from app.storage.news import News
 from app.storage.postgresql import Connection, connect, explain, is_cut, is_transient
 from app.storage.postgresql_groups import PostgresqlGroups
 from app.storage.postgresql_migration import migrate
@@ -41,6 +42,7 @@ class PostgresqlDatabase:
 
     def __init__(self, url: str, *, migrates: bool = True) -> None:
         self._url = url
+        self.news = News()
         self._migrates = migrates
         self._lock = ServerLock()
         self._readers: AsyncEngine | None = None
@@ -92,9 +94,12 @@ class PostgresqlDatabase:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """See ``database.Database``."""
-        async with self._turns.next(), _transaction(self._writer, limit_s=COMMAND_S) as connection:
-            await connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
-            yield connection
+        try:
+            async with self._turns.next(), _transaction(self._writer, limit_s=COMMAND_S) as connection:
+                await connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
+                yield connection
+        finally:  # where the connection was lost during the commit, it may have been stored
+            self.news.ring()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:

@@ -13,9 +13,9 @@ from graphwire.types import ExecutionId
 COMMAND_S = 30.0
 
 _INSERT_STARTS = """
-INSERT INTO executions (id, graph_id, graph_version, status, seed, correlation_id, started_at_us, options)
+INSERT INTO executions (id, graph_id, graph_version, status, seed, correlation_id, started_at_us, options, engine)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
-    $8::bytea[])
+    $8::bytea[], $9::text[])
 """
 # Whoever ended an execution, another server perhaps, nothing is added to it: without a row, NULL breaks the key.
 _INSERT_CHUNKS = """
@@ -27,6 +27,10 @@ LEFT JOIN executions AS e ON e.id = v.id AND e.status = 'running'
 """
 _INSERT_LARGE = """
 INSERT INTO large_events (execution_id, seq, body) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[])
+"""
+_INSERT_REPORTED = """
+INSERT INTO reported_events (execution_id, producer_id, seq)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
 """
 _UPDATE_ENDS = """
 UPDATE executions SET status = v.status, outcome = v.outcome, ended_at_us = v.ended_at_us,
@@ -45,6 +49,15 @@ FROM unnest($1::text[], $2::text[], $3::bigint[], $4::float[]) AS v (id, node_id
 JOIN executions AS e ON e.id = v.id GROUP BY e.graph_id, e.graph_version, v.node_id
 ON CONFLICT (graph_id, graph_version, node_id)
 DO UPDATE SET attempts = d.attempts + excluded.attempts, total_ms = d.total_ms + excluded.total_ms
+"""
+# Nobody else writes: the newest number stays what it is until the commit.
+_INSERT_TOLD = """
+INSERT INTO service_events (seq, topic, execution_id, graph_id, correlation_id, at_us, data)
+SELECT (SELECT coalesce(max(seq), 0) FROM service_events) + v.place, v.topic, e.id, e.graph_id, e.correlation_id,
+    v.at_us, v.data
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[]) WITH ORDINALITY
+    AS v (topic, execution_id, at_us, data, place)
+JOIN executions AS e ON e.id = v.execution_id
 """
 # A key whose claim is over is taken over; one that is taken stays, and the statement then writes a row less.
 _INSERT_CLAIMS = """
@@ -155,7 +168,9 @@ def _statements(batches: Iterable[Batch]) -> list[_Statement]:
         _Statement(_INSERT_STARTS, _columns(rows.starts)),
         _Statement(_INSERT_CHUNKS, _columns(rows.chunks)),
         _Statement(_INSERT_LARGE, _columns(rows.large)),
+        _Statement(_INSERT_REPORTED, _columns(rows.reported)),
         _Statement(_UPDATE_ENDS, _columns(rows.ends), len(rows.ends), UNKNOWN),
+        _Statement(_INSERT_TOLD, _columns(rows.told), len(rows.told), UNKNOWN),
         _Statement(_ADD_DURATIONS, _columns(rows.durations)),
         _Statement(_INSERT_CLAIMS, _columns(rows.claims_of_starts), len(rows.claims_of_starts), TAKEN),
         _Statement(_INSERT_CLAIMS, _columns(rows.claims)),

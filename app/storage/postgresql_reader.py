@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
-from app.storage.chunks import split
-from app.storage.pages import Page
+from app.storage.chunks import DELTA_CHUNKS, split
+from app.storage.pages import Page, service_page
 from app.storage.postgresql import Connection, explain, is_cut, is_damage, is_transient
-from app.storage.text import escaped
+from app.storage.text import escaped, unescaped
+from graphwire.engine.ports import Deltas
 from graphwire.errors import HistoryDamaged, StorageUnavailable
 from graphwire.events.hub import Published
 from graphwire.types import ExecutionId
@@ -28,8 +29,13 @@ SELECT first_seq, last_seq, format, events_checksum, events FROM (
 """
 _DELTAS = """
 SELECT first_seq, format, deltas_checksum, deltas FROM event_chunks
-WHERE execution_id = $1 AND deltas IS NOT NULL ORDER BY first_seq
+WHERE execution_id = $1 AND first_seq > $2 AND deltas IS NOT NULL ORDER BY first_seq LIMIT $3
 """
+_SERVICE_EVENTS = """
+SELECT seq, topic, execution_id, graph_id, correlation_id, at_us, data FROM service_events
+WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3
+"""
+_LAST_SERVICE_EVENT = "SELECT coalesce(max(seq), 0) FROM service_events"
 _LARGE = "SELECT body FROM large_events WHERE execution_id = $1 AND seq = $2"
 
 
@@ -70,14 +76,25 @@ class PostgresqlReader:
         page = await self.read_events(execution_id, after=seq - 1, upto=seq, limit=1, max_bytes=1)
         return page[0].line if page else None
 
-    async def read_deltas(self, execution_id: ExecutionId) -> list[bytes]:
+    async def read_deltas(self, execution_id: ExecutionId, *, after: int) -> Deltas:
         """See ``database.Reader``."""
         deltas: list[bytes] = []
-        for chunk in await self._fetch(_DELTAS, execution_id):
+        for chunk in await self._fetch(_DELTAS, execution_id, after, DELTA_CHUNKS):
             deltas += split(execution_id, *chunk)
-        return deltas
+            after = chunk[0]
+        return Deltas(deltas, after)
 
-    async def _fetch(self, query: str, execution_id: ExecutionId, *arguments: int) -> Sequence[Any]:
+    async def read_service_events(self, *, after: int, upto: int, limit: int, max_bytes: int) -> list[Published]:
+        """See ``database.Reader``."""
+        rows = await self._fetch(_SERVICE_EVENTS, None, min(after, MAX_SEQ), min(upto, MAX_SEQ), limit)
+        texts = ((seq, *map(unescaped, texts), at_us, data) for seq, *texts, at_us, data in rows)
+        return service_page(texts, max_bytes)
+
+    async def last_service_event(self) -> int:
+        """See ``database.Reader``."""
+        return int((await self._fetch(_LAST_SERVICE_EVENT, None))[0][0])
+
+    async def _fetch(self, query: str, execution_id: ExecutionId | None, *arguments: int) -> Sequence[Any]:
         try:
             return await self._once(query, execution_id, *arguments)
         except Exception as error:
@@ -88,13 +105,14 @@ class PostgresqlReader:
         except Exception as error:
             raise _told(error, execution_id) from error
 
-    async def _once(self, query: str, execution_id: ExecutionId, *arguments: int) -> Sequence[Any]:
+    async def _once(self, query: str, execution_id: ExecutionId | None, *arguments: int) -> Sequence[Any]:
+        first = () if execution_id is None else (escaped(execution_id),)
         async with self._reading() as connection:
-            rows: Sequence[Any] = await connection.fetch(query, escaped(execution_id), *arguments)
+            rows: Sequence[Any] = await connection.fetch(query, *first, *arguments)
             return rows
 
 
-def _told(error: Exception, execution_id: ExecutionId) -> Exception:
+def _told(error: Exception, execution_id: ExecutionId | None) -> Exception:
     if is_damage(error):
-        return HistoryDamaged(explain(error), execution_id=execution_id)
+        return HistoryDamaged(explain(error), **({} if execution_id is None else {"execution_id": execution_id}))
     return StorageUnavailable(explain(error)) if is_transient(error) else error

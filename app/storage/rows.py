@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from app.storage.chunks import ChunkRow, encode_chunks
 from app.storage.moments import microseconds
+from app.storage.telling import ended, started
 from graphwire.engine.ports import Batch, Claim, ExecutionEnd, ExecutionRecord
+from graphwire.events.service_encoding import encode_data
+from graphwire.events.service_types import ServiceEventData
 from graphwire.types import ExecutionId
 
 Row: TypeAlias = tuple[Any, ...]
@@ -17,13 +21,17 @@ class Rows:
     """Rows in the order of their columns.
 
     Attributes:
-        starts: ``executions``: id, graph_id, graph_version, status, seed, correlation_id, started_at_us, options.
+        starts: ``executions``: id, graph_id, graph_version, status, seed, correlation_id, started_at_us, options,
+            engine.
         chunks: ``event_chunks``, all columns.
         large: ``large_events``: execution_id, seq, body.
         ends: ``executions``: id, status, outcome, ended_at_us, duration_ms, steps, last_seq, reason, error, errors,
             state.
         durations: execution_id, node_id, attempts, total_ms; to be added to ``node_durations``.
+        told: ``service_events``: topic, execution_id, at_us, data; what else there is of the execution is looked
+            up.
         claims, claims_of_starts: ``idempotency_keys``: key, fingerprint, execution_id, seq, created_at_us, over_at_us.
+        reported: ``reported_events``: execution_id, producer_id, seq.
     """
 
     starts: list[Row] = field(default_factory=list)
@@ -31,8 +39,10 @@ class Rows:
     large: list[Row] = field(default_factory=list)
     ends: list[Row] = field(default_factory=list)
     durations: list[Row] = field(default_factory=list)
+    told: list[Row] = field(default_factory=list)
     claims: list[Row] = field(default_factory=list)
     claims_of_starts: list[Row] = field(default_factory=list)
+    reported: list[Row] = field(default_factory=list)
 
 
 def rows_of(batches: Iterable[Batch]) -> Rows:
@@ -45,16 +55,19 @@ def rows_of(batches: Iterable[Batch]) -> Rows:
     for batch in batches:
         if batch.start is not None:
             rows.starts.append(_start(batch.start))
+            rows.told.append(_told(batch.execution_id, started(batch.start), batch.start.started_at))
         rows.chunks += encode_chunks(batch.execution_id, batch.events, batch.deltas)
         rows.large += [
             (batch.execution_id, event.seq, event.whole) for event in batch.events if event.whole is not None
         ]
         if batch.end is not None:
             rows.ends.append(_end(batch.execution_id, batch.end))
+            rows.told.append(_told(batch.execution_id, ended(batch.end), batch.end.ended_at))
             rows.durations += [
                 (batch.execution_id, node, attempts, total_ms)
                 for node, (attempts, total_ms) in batch.end.durations_ms.items()
             ]
+        rows.reported += [(batch.execution_id, name, seq) for seq, name in batch.reported]
         for seq, claim in batch.claims:
             mine = rows.claims if batch.start is None else rows.claims_of_starts
             mine.append(_claim(batch.execution_id, seq, claim))
@@ -71,7 +84,12 @@ def _start(start: ExecutionRecord) -> Row:
         start.correlation_id,
         microseconds(start.started_at),
         start.options,
+        start.engine,
     )
+
+
+def _told(execution_id: ExecutionId, data: ServiceEventData, at: datetime) -> Row:
+    return data.topic, execution_id, microseconds(at), encode_data(data)
 
 
 def _claim(execution_id: ExecutionId, seq: int, claim: Claim) -> Row:

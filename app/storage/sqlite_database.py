@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from app.storage import sqlite
 from app.storage.lock_file import LockFile
 from app.storage.migration import migrate
+from app.storage.news import News
 from app.storage.sqlite_reader import SqliteReader
 from app.storage.sqlite_room import reclaim
 from app.storage.turns import Turns
@@ -38,6 +39,7 @@ class SqliteDatabase:
 
     def __init__(self, path: Path, *, migrates: bool = True) -> None:
         self.path = path
+        self.news = News()
         self._migrates = migrates
         self._lock: LockFile | None = None
         self._readers: AsyncEngine | None = None
@@ -112,6 +114,7 @@ class SqliteDatabase:
             _transaction(self._writer, is_write=True) as connection,
         ):
             yield connection
+        self.news.ring()
 
 
 @asynccontextmanager

@@ -15,13 +15,15 @@ from graphwire.engine.ports import Batch
 MAX_VARIABLES = 30_000
 
 _INSERT_STARTS = (
-    "INSERT INTO executions (id, graph_id, graph_version, status, seed, correlation_id, started_at_us, options) VALUES "
+    "INSERT INTO executions (id, graph_id, graph_version, status, seed, correlation_id, started_at_us, options, engine)"
+    " VALUES "
 )
 _INSERT_CHUNKS = (
     "INSERT INTO event_chunks"
     " (execution_id, first_seq, last_seq, format, events_checksum, deltas_checksum, events, deltas) VALUES "
 )
 _INSERT_LARGE = "INSERT INTO large_events (execution_id, seq, body) VALUES "
+_INSERT_REPORTED = "INSERT INTO reported_events (execution_id, producer_id, seq) VALUES "
 _UPDATE_ENDS = (
     "UPDATE executions SET status = v.column2, outcome = v.column3, ended_at_us = v.column4, duration_ms = v.column5,"
     " steps = v.column6, last_seq = v.column7, reason = v.column8, error = v.column9, errors = v.column10,"
@@ -36,6 +38,12 @@ _ADD_DURATIONS_ON = (
     ") AS v CROSS JOIN executions AS e WHERE e.id = v.column1 ON CONFLICT (graph_id, graph_version, node_id)"
     " DO UPDATE SET attempts = attempts + excluded.attempts, total_ms = total_ms + excluded.total_ms"
 )
+# Numbered by SQLite: one more than the newest, in the order of the values.
+_INSERT_TOLD = (
+    "INSERT INTO service_events (topic, execution_id, graph_id, correlation_id, at_us, data)"
+    " SELECT v.column1, v.column2, e.graph_id, e.correlation_id, v.column3, v.column4 FROM (VALUES "
+)
+_INSERT_TOLD_FROM = ") AS v CROSS JOIN executions AS e WHERE e.id = v.column2"
 # A key whose claim is over is taken over; one that is taken stays, and the statement then writes a row less.
 _INSERT_CLAIMS = "INSERT INTO idempotency_keys (key, fingerprint, execution_id, seq, created_at_us, over_at_us) VALUES "
 _INSERT_CLAIMS_ON = (
@@ -100,7 +108,9 @@ def _statements(batches: Iterable[Batch]) -> list[_Statement]:
         *_many(_INSERT_STARTS, rows.starts),
         *_many(_INSERT_CHUNKS, rows.chunks),
         *_many(_INSERT_LARGE, rows.large),
+        *_many(_INSERT_REPORTED, rows.reported),
         *_many(_UPDATE_ENDS, rows.ends, _UPDATE_ENDS_WHERE),
+        *_many(_INSERT_TOLD, rows.told, _INSERT_TOLD_FROM),
         *_many(_ADD_DURATIONS, rows.durations, _ADD_DURATIONS_ON),
         *_many(_INSERT_CLAIMS, rows.claims_of_starts, _INSERT_CLAIMS_ON, otherwise=TAKEN),
         *_many(_INSERT_CLAIMS, rows.claims, _INSERT_CLAIMS_ON, otherwise=None),

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from app.storage.chunks import split
-from app.storage.pages import Page
+from app.storage.chunks import DELTA_CHUNKS, split
+from app.storage.pages import Page, service_page
 from app.storage.sqlite import explain, is_damage
+from graphwire.engine.ports import Deltas
 from graphwire.errors import HistoryDamaged, StorageUnavailable
 from graphwire.events.hub import Published
 from graphwire.types import ExecutionId
@@ -23,8 +24,13 @@ _EVENTS = (
 )
 _DELTAS = (
     "SELECT first_seq, format, deltas_checksum, deltas FROM event_chunks"
-    " WHERE execution_id = ? AND deltas IS NOT NULL ORDER BY first_seq"
+    " WHERE execution_id = ? AND first_seq > ? AND deltas IS NOT NULL ORDER BY first_seq LIMIT ?"
 )
+_SERVICE_EVENTS = (
+    "SELECT seq, topic, execution_id, graph_id, correlation_id, at_us, data FROM service_events"
+    " WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+)
+_LAST_SERVICE_EVENT = "SELECT coalesce(max(seq), 0) FROM service_events"
 _LARGE = "SELECT body FROM large_events WHERE execution_id = ? AND seq = ?"
 
 
@@ -62,16 +68,25 @@ class SqliteReader:
         """See ``ports.ExecutionStore``."""
         return await self._run(execution_id, _read_event, execution_id, seq)
 
-    async def read_deltas(self, execution_id: ExecutionId) -> list[bytes]:
+    async def read_deltas(self, execution_id: ExecutionId, *, after: int) -> Deltas:
         """See ``ports.ExecutionStore``."""
-        return await self._run(execution_id, _read_deltas, execution_id)
+        return await self._run(execution_id, _read_deltas, execution_id, after)
 
-    async def _run(self, execution_id: ExecutionId, read: Callable[..., T], *arguments: object) -> T:
+    async def read_service_events(self, *, after: int, upto: int, limit: int, max_bytes: int) -> list[Published]:
+        """See ``database.Reader``."""
+        return await self._run(None, _read_service_events, after, upto, limit, max_bytes)
+
+    async def last_service_event(self) -> int:
+        """See ``database.Reader``."""
+        return await self._run(None, _last_service_event)
+
+    async def _run(self, execution_id: ExecutionId | None, read: Callable[..., T], *arguments: object) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._call, read, arguments)
         except sqlite3.Error as error:
             if is_damage(error):
-                raise HistoryDamaged(explain(error), execution_id=execution_id) from error
+                facts = {} if execution_id is None else {"execution_id": execution_id}
+                raise HistoryDamaged(explain(error), **facts) from error
             raise StorageUnavailable(explain(error)) from error
 
     def _call(self, read: Callable[..., T], arguments: tuple[object, ...]) -> T:
@@ -100,8 +115,19 @@ def _read_event(connection: sqlite3.Connection, execution_id: ExecutionId, seq: 
     return page[0].line if page else None
 
 
-def _read_deltas(connection: sqlite3.Connection, execution_id: ExecutionId) -> list[bytes]:
+def _read_service_events(
+    connection: sqlite3.Connection, after: int, upto: int, limit: int, max_bytes: int
+) -> list[Published]:
+    return service_page(connection.execute(_SERVICE_EVENTS, (after, upto, limit)), max_bytes)
+
+
+def _last_service_event(connection: sqlite3.Connection) -> int:
+    return int(connection.execute(_LAST_SERVICE_EVENT).fetchone()[0])
+
+
+def _read_deltas(connection: sqlite3.Connection, execution_id: ExecutionId, after: int) -> Deltas:
     deltas: list[bytes] = []
-    for first_seq, format_, checksum, body in connection.execute(_DELTAS, (execution_id,)):
-        deltas += split(execution_id, first_seq, format_, checksum, body)
-    return deltas
+    for chunk in connection.execute(_DELTAS, (execution_id, after, DELTA_CHUNKS)):
+        deltas += split(execution_id, *chunk)
+        after = chunk[0]
+    return Deltas(deltas, after)

@@ -1,11 +1,12 @@
 """Executions in the database: the adapter of ``graphwire.engine.ports.ExecutionStore``."""
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from app.storage.database import Database
 from app.storage.writer import Writer
-from graphwire.engine.ports import Outbox
+from graphwire.engine.ports import Deltas, Outbox
 from graphwire.events.hub import Published
 from graphwire.types import ExecutionId
 
@@ -18,7 +19,7 @@ class SqlExecutionStore:
     """
 
     def __init__(self, database: Database, *, stop_s: float = 10.0) -> None:
-        self._writer = Writer(database.groups())
+        self._writer = Writer(database.groups(), told=database.news.ring)
         self._reader = database.reader()
         self._stop_s = stop_s
 
@@ -33,6 +34,10 @@ class SqlExecutionStore:
             await self._writer.stop(timeout_s=self._stop_s)
         finally:
             await self._reader.close()
+
+    def when_changed(self, changed: Callable[[str | None], None]) -> None:
+        """Have this called when nothing can be stored any more, with the reason, and with None when it can again."""
+        self._writer.when_changed(changed)
 
     @property
     def unavailable(self) -> str | None:
@@ -64,6 +69,6 @@ class SqlExecutionStore:
         """Return one stored event, whole, as JSON; None if there is none. Raises as ``read_events`` does."""
         return await self._reader.read_event(execution_id, seq)
 
-    async def read_deltas(self, execution_id: ExecutionId) -> list[bytes]:
-        """Return all stored deltas in order. Raises as ``read_events`` does."""
-        return await self._reader.read_deltas(execution_id)
+    async def read_deltas(self, execution_id: ExecutionId, *, after: int = 0) -> Deltas:
+        """Return the next stored deltas behind a place. Raises as ``read_events`` does."""
+        return await self._reader.read_deltas(execution_id, after=after)

@@ -50,6 +50,8 @@ executions = Table(
     Column("id", AnyText, primary_key=True),
     Column("graph_id", AnyText, nullable=False),
     Column("graph_version", BigInteger, nullable=False),
+    # "graphwire", or "foreign" for one that runs elsewhere.
+    Column("engine", AnyText, nullable=False),
     Column("status", AnyText, nullable=False),
     Column("outcome", AnyText),
     Column("seed", BigInteger, nullable=False),
@@ -101,6 +103,15 @@ large_events = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
+# The producer's own name of each event that an engine elsewhere reported: what is known is not taken again.
+reported_events = Table(
+    "reported_events",
+    metadata,
+    Column("execution_id", AnyText, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("producer_id", AnyText, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)
+
 node_durations = Table(
     "node_durations",
     metadata,
@@ -125,6 +136,21 @@ idempotency_keys = Table(
     Column("created_at_us", BigInteger, nullable=False),
     Column("over_at_us", BigInteger, nullable=False),
     Index("idempotency_keys_by_end", "over_at_us"),
+)
+
+# What happened to the service as a whole, each event written in the transaction of what it tells. Numbered one by one
+# from the newest, which is never deleted.
+service_events = Table(
+    "service_events",
+    metadata,
+    # In SQLite "INTEGER" is what makes it the row's own number.
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("topic", AnyText, nullable=False),
+    Column("execution_id", AnyText),
+    Column("graph_id", AnyText),
+    Column("correlation_id", AnyText),
+    Column("at_us", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
 )
 
 # Written and emptied to find out whether the database takes writes again.

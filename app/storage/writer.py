@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import NamedTuple
 
 from app.storage.groups import Attempt, Failure, Groups
@@ -33,10 +34,13 @@ class Writer:
 
     Args:
         groups: What writes them; the writer starts and stops it.
+        told: Called when the start or the end of an execution was stored, which the service tells.
     """
 
-    def __init__(self, groups: Groups) -> None:
+    def __init__(self, groups: Groups, *, told: Callable[[], None] | None = None) -> None:
         self._groups = groups
+        self._told = told
+        self._changed: Callable[[str | None], None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: dict[int, Outbox] = {}
         self._held: dict[int, _Part] = {}
@@ -51,6 +55,10 @@ class Writer:
         self._is_open = False
         self._stored_at = float("-inf")
         self._asked: list[asyncio.Future[None]] = []
+
+    def when_changed(self, changed: Callable[[str | None], None] | None) -> None:
+        """Have this called when nothing can be stored any more, with the reason, and with None when it can again."""
+        self._changed = changed
 
     @property
     def unavailable(self) -> str | None:
@@ -212,14 +220,18 @@ class Writer:
         for answered in asked:
             if not answered.done():
                 answered.set_result(None)
+        has_news = False
         for part, failure in zip(parts, attempt.failures, strict=True):
             if failure is None:
+                has_news = has_news or part.batch.start is not None or part.batch.end is not None
                 _tell_stored(part)
             else:
                 if failure.cause is not None:
                     about = {"execution_id": part.batch.execution_id}
                     log.error("a batch cannot be stored", exc_info=failure.cause, extra=about)
                 self._hold(part, failure)
+        if has_news and self._told is not None:
+            self._told()
         has_to_wait = any(failure is not None and not failure.is_final for failure in attempt.failures)
         self._plan_retry(has_failed=has_to_wait or self._unavailable is not None)
         self._turn()
@@ -236,7 +248,10 @@ class Writer:
     def _set_unavailable(self, reason: str | None) -> None:
         if reason is not None and self._unavailable is None:
             log.warning("nothing can be stored: %s", reason)
+        has_changed = (reason is None) != (self._unavailable is None)
         self._unavailable = reason
+        if has_changed and self._changed is not None:
+            self._changed(reason)
 
     def _plan_retry(self, *, has_failed: bool) -> None:
         if has_failed:

@@ -1,10 +1,11 @@
 """What all streams of events have in common: order, silence, and the end. The form of the bytes is the caller's."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from typing import Protocol
 
-from app.services.readers import EventReader
+from app.services.readers import Reader
+from app.transports.compression import IDENTITY, Coder
 from graphwire.clock import Clock
 from graphwire.events.hub import End, NoticeItem, Page, Published
 from graphwire.events.notices import Heartbeat, Notice, encode_notice
@@ -21,7 +22,7 @@ class Form(Protocol):
         ...
 
     def notice(self, name: str, line: bytes, cursor: int | None) -> bytes:
-        """Return a notice; ``cursor`` is the reader's place, None while it has none."""
+        """Return a notice, nothing where it is not told; ``cursor`` is the reader's place, None while it has none."""
         ...
 
     @property
@@ -30,8 +31,20 @@ class Form(Protocol):
         ...
 
 
-async def stream(reader: EventReader, form: Form, *, heartbeat_s: float, clock: Clock) -> AsyncGenerator[bytes, None]:
-    """Give the writes of a stream until it ends. Whoever iterates closes the reader."""
+async def stream(
+    reader: Reader,
+    form: Form,
+    coder: Coder = IDENTITY,
+    *,
+    heartbeat_s: float,
+    clock: Clock,
+    follow: Callable[[], Awaitable[bool]] | None = None,
+) -> AsyncGenerator[bytes, None]:
+    """Give the writes of a stream until it ends. Whoever iterates closes the reader.
+
+    Args:
+        follow: Has the reader served in another way for as long as that can be; False where it cannot be now.
+    """
     loop = asyncio.get_running_loop()
     due = loop.time() + heartbeat_s
 
@@ -41,20 +54,33 @@ async def stream(reader: EventReader, form: Form, *, heartbeat_s: float, clock: 
         return form.notice(notice.type, line, place)
 
     while True:
+        if follow is not None and await follow():
+            due = loop.time() + heartbeat_s
         match await reader.read(max(0.0, due - loop.time())):
-            case Page(items=items):
-                if not items:
-                    continue  # left out by the filter: to the reader it is silent still
+            case Page(items=items) if items:
                 for write in form.events(items):
-                    yield write
+                    yield coder.piece(write)
             case NoticeItem(notice=notice):
-                yield written(notice)
+                write = written(notice)
+                if not write:
+                    continue
+                yield coder.piece(write)
             case End():
+                if end := coder.end():
+                    yield end
                 return
-            case None:
+            case Page() if loop.time() < due:
+                continue  # all was left out by the filter: to the reader it is silent still
+            case _:
                 silence = form.silence
-                yield written(Heartbeat()) if silence is None else silence
+                yield coder.piece(written(Heartbeat()) if silence is None else silence)
+                coder.restart()  # whoever waits long keeps no compressor
         due = loop.time() + heartbeat_s
+
+
+def chunk(piece: bytes) -> bytes:
+    """Return a part of a body as a chunk (RFC 9112 §7.1)."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
 
 
 def joined(frames: Iterable[bytes]) -> Iterator[bytes]:

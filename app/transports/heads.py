@@ -1,5 +1,6 @@
 """The heads of requests as they arrive: how large they may be, and which can be read in one way only."""
 
+import asyncio
 import json
 import re
 import secrets
@@ -12,6 +13,8 @@ MAX_HEADERS = 100
 MAX_HEADER_BYTES = 16 * 1024
 MAX_HEADERS_BYTES = 64 * 1024
 MAX_ADDRESS_BYTES = 8 * 1024
+HEAD_S = 10.0
+"""In which a head has come whole, counted from its first byte, or from the beginning of the connection."""
 
 _ABSOLUTE = re.compile(rb"https?://([^/?#@]+)/[^#]*", re.IGNORECASE)
 
@@ -72,24 +75,39 @@ class BoundedHeads(Pipelined):
     What was asked before a request that cannot be read is answered, and is the last of its connection.
     """
 
+    head_timeout_s = HEAD_S
     _refusal: Refusal | None = None
+    _slow: asyncio.TimerHandle | None = None
     _is_head_over = False
     _headers_bytes = 0
     _unread_bytes = 0
     """What the parser holds back since it last told anything."""
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as Uvicorn's own
+        super().connection_made(transport)
+        self._slow = self.loop.call_later(self.head_timeout_s, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._hurry_no_more()
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
         self._unread_bytes += len(data)
         super().data_received(data)
+        if not self._is_head_over and self._slow is None and not self._is_deaf:
+            self._slow = self.loop.call_later(self.head_timeout_s, self._give_up)
         if self._unread_bytes > MAX_HEADER_BYTES and not self._is_deaf:
             self._refusal = HEADERS_TOO_LARGE
             self.send_400_response("")
 
     # The callbacks below run for every request: they call Uvicorn's own only where there is something to call.
 
+    def on_message_begin(self) -> None:
+        self._is_head_over = False
+        super().on_message_begin()
+
     def on_url(self, url: bytes) -> None:
         self._unread_bytes = self._headers_bytes = 0
-        self._is_head_over = False
         self.url += url
         if len(self.url) > MAX_ADDRESS_BYTES:
             self._refuse(ADDRESS_TOO_LONG)
@@ -113,6 +131,7 @@ class BoundedHeads(Pipelined):
     def on_headers_complete(self) -> None:
         self._unread_bytes = 0
         self._is_head_over = True
+        self._hurry_no_more()
         if self.parser.get_http_version() not in ("1.1", "1.0") or not self._is_for_this_host():
             self._refuse(UNREADABLE)
         super().on_headers_complete()
@@ -149,6 +168,20 @@ class BoundedHeads(Pipelined):
 
     def _end(self) -> None:
         self.transport.close()
+
+    def _give_up(self) -> None:
+        """Wait no longer for a head. What was asked before it is answered."""
+        self._slow = None
+        self._hear_no_more()
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+        else:
+            self.cycle.keep_alive = False
+
+    def _hurry_no_more(self) -> None:
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
 
     def _refuse(self, refusal: Refusal) -> None:
         self._refusal = refusal

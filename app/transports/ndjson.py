@@ -1,12 +1,12 @@
 """Newline-delimited JSON: an event or a notice a line."""
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Hashable, Iterator, Mapping
 
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from app.services.readers import EventReader
-from app.transports.framing import joined
+from app.services.readers import Reader
+from app.transports.framing import chunk, joined
 from app.transports.sending import send_stream
 from graphwire.events.hub import Published
 
@@ -19,6 +19,20 @@ class NdjsonForm:
     """Lines. Silence is broken by the notice, since JSON has no comments."""
 
     silence: bytes | None = None
+    has_begun = True
+
+    def continued(self) -> "NdjsonForm":
+        """Return it as it is: all lines of all connections are alike."""
+        return self
+
+    @property
+    def kind(self) -> Hashable:
+        """All connections."""
+        return NdjsonForm
+
+    def enclosed(self, piece: bytes) -> bytes:
+        """Return a piece as a chunk."""
+        return chunk(piece)
 
     def events(self, items: list[Published]) -> Iterator[bytes]:
         """Return the writes that carry these events."""
@@ -38,7 +52,7 @@ class NdjsonResponse(StreamingResponse):
     """
 
     def __init__(
-        self, writes: AsyncGenerator[bytes, None], reader: EventReader, *, headers: Mapping[str, str] | None = None
+        self, writes: AsyncGenerator[bytes, None], reader: Reader, *, headers: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(writes, headers={**_HEADERS, **(headers or {})}, media_type=MEDIA_TYPE)
         self._writes = writes

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from starlette.types import Message, Scope, Send
 
-from app.services.readers import EventReader
+from app.services.readers import Reader
 
 AFTERWARDS = "graphwire.afterwards"
 """An extension of the server's: ``scope["extensions"][AFTERWARDS](rest)`` has it await ``rest(send)`` when the
@@ -24,7 +24,7 @@ async def send_stream(
     start: Message,
     writes: AsyncGenerator[bytes, None],
     listening: Coroutine[Any, Any, None],
-    reader: EventReader,
+    reader: Reader,
 ) -> None:
     """Send the start of an answer, then its writes while a task listens whether the client leaves.
 
@@ -45,7 +45,7 @@ async def send_stream(
 
 
 async def _send_rest(
-    writes: AsyncGenerator[bytes, None], listening: Coroutine[Any, Any, None], reader: EventReader, send: Send
+    writes: AsyncGenerator[bytes, None], listening: Coroutine[Any, Any, None], reader: Reader, send: Send
 ) -> None:
     listener = asyncio.get_running_loop().create_task(listening)
     try:

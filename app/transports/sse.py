@@ -1,18 +1,16 @@
 """Server-Sent Events (HTML Standard, "Server-sent events")."""
 
-import random
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Hashable, Iterator, Mapping
 
 from sse_starlette.sse import EventSourceResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from app.services.readers import EventReader
-from app.transports.framing import joined
+from app.services.readers import Reader, draw_retry_ms
+from app.transports.framing import chunk, joined
 from app.transports.sending import send_stream
 from graphwire.events.hub import Published
 
 MEDIA_TYPE = "text/event-stream"
-RETRY_MS = (1_000, 5_000)
 
 _HEADERS = {"Cache-Control": "no-store, no-transform"}
 
@@ -25,15 +23,34 @@ class SseForm:
     """
 
     def __init__(self, *, comments: bool, retry_ms: int | None = None) -> None:
-        # Drawn per connection, so that no herd of clients comes back at once.
-        retry = random.randint(*RETRY_MS) if retry_ms is None else retry_ms
+        retry = draw_retry_ms() if retry_ms is None else retry_ms
         self._head = b"retry: %d\n" % retry
-        self._silence = b":\n" if comments else None
+        self._comments = comments
 
     @property
     def silence(self) -> bytes | None:
         """A comment line, without the empty line that would end a block."""
-        return self._silence
+        return b":\n" if self._comments else None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the first block, which has ``retry``, was written."""
+        return not self._head
+
+    def continued(self) -> "SseForm":
+        """Return the form without ``retry``."""
+        form = SseForm(comments=self._comments, retry_ms=0)
+        form._head = b""
+        return form
+
+    @property
+    def kind(self) -> Hashable:
+        """Connections that are kept alive alike."""
+        return SseForm, self._comments
+
+    def enclosed(self, piece: bytes) -> bytes:
+        """Return a piece as a chunk."""
+        return chunk(piece)
 
     def events(self, items: list[Published]) -> Iterator[bytes]:
         """Return the writes that carry these events."""
@@ -49,7 +66,8 @@ class SseForm:
     def notice(self, name: str, line: bytes, cursor: int | None) -> bytes:
         """Return a notice; its id is the reader's place, since some clients forget theirs at a block without one."""
         place = b"" if cursor is None else b"id: %d\n" % cursor
-        return self._with_head(b"event: %b\ndata: %b\n%b\n" % (name.encode(), line, place))
+        event = b"event: %b\n" % name.encode() if name else b""
+        return self._with_head(b"%bdata: %b\n%b\n" % (event, line, place))
 
     def _with_head(self, block: bytes) -> bytes:
         head, self._head = self._head, b""
@@ -73,11 +91,12 @@ class SseResponse(EventSourceResponse):
     """
 
     def __init__(
-        self, writes: AsyncGenerator[bytes, None], reader: EventReader, *, headers: Mapping[str, str] | None = None
+        self, writes: AsyncGenerator[bytes, None], reader: Reader, *, headers: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(
             writes, headers={**_HEADERS, **(headers or {})}, ping=0, client_close_handler_callable=self._client_left
         )
+        del self.headers["Connection"]  # the library says keep-alive, also where the connection closes
         self._writes = writes
         self._reader = reader
 

@@ -15,7 +15,7 @@ from graphwire.graphs.folder_files import FolderFile, read_file, read_files
 from graphwire.graphs.loader import MAX_FILE_BYTES
 from graphwire.graphs.python_run import PythonRun
 from graphwire.graphs.registry import Registry
-from graphwire.graphs.validation import check_value
+from graphwire.graphs.validation import check
 
 SUFFIXES: Final = (".py", ".json", ".yaml", ".yml")
 
@@ -94,7 +94,7 @@ def _read_document(file: FolderFile, text: str, registry: Registry) -> GraphFile
         return GraphFile(file.path, text, (), _problems(error), error.left_out)
     modules, failures = _modules(document.value, _run_beside(file.path.parent))
     try:
-        definition, warnings = check_value(document.value, registry, code=Code(modules=modules))
+        definition, warnings = check(document.value, registry, code=Code(modules=modules))
     except InvalidInput as error:
         return GraphFile(file.path, text, (), document.located((*_problems(error), *failures)), error.left_out)
     if failures:
@@ -118,7 +118,7 @@ def _read_python(file: FolderFile, text: str, registry: Registry, *, needs_graph
         code = Code(graph.code.functions, modules={**modules, file.path.stem: module})
         problems += failures
         try:
-            definition, warnings = check_value(graph.value, registry, code=code)
+            definition, warnings = check(graph.value, registry, code=code)
             graphs.append(FileGraph(definition, code, warnings))
         except InvalidInput as error:
             problems += _problems(error)

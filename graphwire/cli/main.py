@@ -1,5 +1,6 @@
 """The command ``graphwire``: its options, its commands, and how it ends."""
 
+import os
 import sys
 from importlib.metadata import entry_points, version
 from pathlib import Path
@@ -7,12 +8,18 @@ from typing import Annotated
 
 import typer
 
-from graphwire.cli.files import read_graph_file
+from graphwire.cli.events import events
+from graphwire.cli.executions import executions
+from graphwire.cli.files import SUFFIXES, read_graph_file
+from graphwire.cli.graphs import graphs
 from graphwire.cli.printing import NotWritten, complain, complain_of, error_console, open_streams, prints_aside
 from graphwire.cli.run import RunOptions, read_state, run_graph
+from graphwire.cli.run_on_server import run_on_server
+from graphwire.cli.servers import URL_VARIABLE, Server, complain_of_server
 from graphwire.cli.show import Drawing, show_graph
 from graphwire.cli.validate import show_problems, validate_files
-from graphwire.errors import GraphwireError, InvalidInput
+from graphwire.client.errors import ClientError
+from graphwire.errors import GraphwireError, InvalidInput, NotFound
 from graphwire.nodes import builtin_registry
 from graphwire.types import Ordering
 
@@ -30,6 +37,9 @@ def make_app() -> typer.Typer:
     app.command("run")(run)
     app.command("validate")(validate)
     app.command("show")(show)
+    app.command("events")(events)
+    app.add_typer(graphs, name="graphs")
+    app.add_typer(executions, name="executions")
     for plugin in sorted(entry_points(group="graphwire.commands"), key=lambda each: each.name):
         plugin.load()(app)
     return app
@@ -49,6 +59,8 @@ def main() -> None:
     except NotWritten as error:
         complain(str(error))
         sys.exit(error.status)
+    except ClientError as error:
+        sys.exit(complain_of_server(error))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
@@ -68,7 +80,9 @@ def _options(
 
 
 def run(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A file with a graph: .py, .json, .yaml.")],
+    graph_or_file: Annotated[
+        str, typer.Argument(metavar="FILE|ID", help="A file with a graph, or the id of one on a server.")
+    ],
     state: Annotated[
         str | None,
         typer.Option(metavar="JSON", help="Values to start with: a JSON object, @file, or - for standard input."),
@@ -91,17 +105,16 @@ def run(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the final state to this file.")
     ] = None,
+    server: Server = None,
 ) -> None:
-    """Run a graph here, without a server, and watch it. The final state goes to standard output.
+    """Run a graph and watch it. The final state goes to standard output.
 
-    Ends with status 0 when it completed, 1 when it failed, 2 when it could not start, 130 after Ctrl-C, which cancels
-    the run; a second one ends it at once.
+    A file (.py, .json, .yaml) runs here, without a server. Any other name is the id of a graph on the server that
+    GRAPHWIRE_URL names; with --server every name is.
+
+    Ends with status 0 when it completed, 1 when it failed, 2 when it could not start, 4 when the server cannot be
+    reached, 130 after Ctrl-C, which cancels the run, also on a server; a second one ends the command at once.
     """
-    with prints_aside():
-        file = read_graph_file(path, builtin_registry())
-    if file.problems and not file.has(graph):
-        show_problems(file, error_console())
-        raise typer.Exit(WRONG_USE)
     options = RunOptions(
         state=read_state(state, set_ or []),
         seed=seed,
@@ -111,7 +124,28 @@ def run(
         quiet=quiet,
         output=output,
     )
+    if is_on_server(graph_or_file, server):
+        if graph is not None:
+            raise typer.BadParameter("a graph on a server is named by its id", param_hint="--graph")
+        raise typer.Exit(run_on_server(graph_or_file, options, server))
+    path = Path(graph_or_file)
+    if path.suffix not in SUFFIXES and not path.exists():
+        detail = f"there is no file {graph_or_file}; to run a graph on a server say which: --server or {URL_VARIABLE}"
+        raise NotFound(detail)
+    with prints_aside():
+        file = read_graph_file(path, builtin_registry())
+    if file.problems and not file.has(graph):
+        show_problems(file, error_console())
+        raise typer.Exit(WRONG_USE)
     raise typer.Exit(run_graph(file.graph(graph), options))
+
+
+def is_on_server(name: str, server: str | None) -> bool:
+    """Whether what is to be run is a graph on a server, and no file."""
+    if server is not None:
+        return True
+    path = Path(name)
+    return bool(os.environ.get(URL_VARIABLE)) and path.suffix not in SUFFIXES and not path.exists()
 
 
 def validate(

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from graphwire.errors import InvalidInput, Problem
 
 _MORE: Final = 20
 READER_GONE: Final = 1
+_WIDE: Final = 2_000
 
 
 class NotWritten(Exception):
@@ -54,6 +56,14 @@ def error_console() -> Console:
 def output_console() -> Console:
     """Return a console for results, likewise."""
     return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def print_table(table: Table) -> None:
+    """Write a table as a result: within the width of a terminal, and nowhere else cut to any."""
+    console = output_console()
+    if not console.is_terminal:
+        console.width = _WIDE
+    console.print(table)
 
 
 def printable(text: str, limit: int = 200) -> str:

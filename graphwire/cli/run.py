@@ -1,18 +1,18 @@
-"""``graphwire run``: a graph from a file, run here, with a live view."""
+"""``graphwire run``: a run with a live view, of a graph from a file that runs here."""
 
 import asyncio
 import contextlib
 import json
 import os
-import secrets
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeAlias
 
 from rich.text import Text
 
@@ -20,14 +20,17 @@ from graphwire.cli.files import FileGraph
 from graphwire.cli.live import LiveScreen, NoScreen, PlainScreen, Screen
 from graphwire.cli.printing import NotWritten, error_console, printable, prints_aside, tell, write_bytes
 from graphwire.cli.run_view import RunView, in_words
+from graphwire.client.errors import ClientError
 from graphwire.engine.options import Options
-from graphwire.engine.plan import Plan, compile_plan
+from graphwire.engine.plan import compile_plan
+from graphwire.engine.progress import Progress
 from graphwire.engine.runner import Start
 from graphwire.engine.start_state import freeze_start
 from graphwire.errors import InvalidInput, StateInvalid
 from graphwire.events.encoding import decode_line
+from graphwire.ids import draw_seed
 from graphwire.json_text import read_json
-from graphwire.live_run import Finished, LiveRun, start_live
+from graphwire.live_run import Finished, start_live
 from graphwire.nodes import builtin_registry
 from graphwire.types import Ordering
 
@@ -53,8 +56,33 @@ class RunOptions:
     output: Path | None = None
 
 
+class Followed(Protocol):
+    """A run that goes on, wherever."""
+
+    def progress(self) -> Progress:
+        """Return how far it is."""
+        ...
+
+    def pages(self) -> AsyncIterator[list[bytes]]:
+        """Yield every event as a line of JSON, in lists; ends after the sentinel."""
+        ...
+
+    async def cancel(self, reason: str | None = None) -> None:
+        """Ask for cancellation; safe to repeat, also after the end."""
+        ...
+
+    async def finished(self) -> Finished:
+        """Wait for the end and return it."""
+        ...
+
+
+Say: TypeAlias = Callable[[str], None]
+Begin: TypeAlias = Callable[[Say], AbstractAsyncContextManager[Followed]]
+"""Starts a run; takes what tells a person of anything that is no event of it."""
+
+
 def run_graph(graph: FileGraph, options: RunOptions) -> int:
-    """Run a graph to its end and return the exit status: 0 completed, 1 failed, 130 or 143 stopped by a signal.
+    """Run a graph here, to its end, and return the exit status; see ``show_run``.
 
     Raises:
         StateInvalid: The state does not fit the graph.
@@ -64,14 +92,25 @@ def run_graph(graph: FileGraph, options: RunOptions) -> int:
     start = Start(
         state=freeze_start(options.state, plan),
         options=Options(
-            seed=secrets.randbits(63) if options.seed is None else options.seed,
+            seed=draw_seed() if options.seed is None else options.seed,
             in_order=options.ordering == "deterministic",
         ),
         timeout_s=options.timeout_s,
     )
+    name = str(plan.definition.name or plan.definition.id)
+    return show_run(lambda _: start_live(plan, start, is_read_once=True), name, options)
+
+
+def show_run(begin: Begin, name: str, options: RunOptions) -> int:
+    """Show a run to its end and return the exit status: 0 completed, 1 failed, 130 or 143 stopped by a signal.
+
+    Raises:
+        NotWritten: The result cannot be written; where that shows at once, nothing was started.
+        ClientError: The run is on a server, which refused or cannot be reached.
+    """
     if options.output is not None:
         _require_writable(options.output)
-    running = _Running(plan, start, options)
+    running = _Running(begin, name, options)
     with prints_aside(), running.signals():
         finished = asyncio.run(running.run())
     _tell_end(finished, options)
@@ -125,12 +164,11 @@ def _given(text: str) -> bytes:
 
 
 class _Running:
-    def __init__(self, plan: Plan, start: Start, options: RunOptions) -> None:
-        self._plan = plan
-        self._start = start
+    def __init__(self, begin: Begin, name: str, options: RunOptions) -> None:
+        self._begin = begin
         self._options = options
         self._view = RunView()
-        self._screen = _screen(str(plan.definition.name or plan.definition.id), options)
+        self._screen = _screen(name, options)
         self._began = time.monotonic()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._cancelled = asyncio.Event()
@@ -138,17 +176,25 @@ class _Running:
 
     async def run(self) -> Finished:
         with self._screen:
-            async with start_live(self._plan, self._start) as run, asyncio.TaskGroup() as group:
-                helpers = [group.create_task(self._draw(run)), group.create_task(self._cancel(run))]
-                self._loop = asyncio.get_running_loop()
+            async with self._begin(self._view.note) as run:
                 try:
-                    return await self._follow(run)
-                finally:
-                    for helper in helpers:
-                        helper.cancel()
-                    self._show(run)
+                    return await self._watch(run)
+                except* (ClientError, NotWritten) as failures:
+                    failure = failures.exceptions[0]
+            raise failure
 
-    async def _follow(self, run: LiveRun) -> Finished:
+    async def _watch(self, run: Followed) -> Finished:
+        async with asyncio.TaskGroup() as group:
+            helpers = [group.create_task(self._draw(run)), group.create_task(self._cancel(run))]
+            self._loop = asyncio.get_running_loop()
+            try:
+                return await self._follow(run)
+            finally:
+                for helper in helpers:
+                    helper.cancel()
+                self._show(run)
+
+    async def _follow(self, run: Followed) -> Finished:
         async for lines in run.pages():
             if self._options.as_json:
                 write_bytes(b"\n".join([*lines, b""]))
@@ -157,15 +203,15 @@ class _Running:
                     self._view.apply(decode_line(line))
         return await run.finished()
 
-    async def _draw(self, run: LiveRun) -> None:
+    async def _draw(self, run: Followed) -> None:
         while True:
             self._show(run)
             await asyncio.sleep(REDRAW_S)
 
-    def _show(self, run: LiveRun) -> None:
+    def _show(self, run: Followed) -> None:
         self._screen.show(self._view, run.progress(), time.monotonic() - self._began)
 
-    async def _cancel(self, run: LiveRun) -> None:
+    async def _cancel(self, run: Followed) -> None:
         await self._cancelled.wait()
         assert self.signalled is not None
         await run.cancel(f"stopped by {self.signalled.name}")

@@ -101,6 +101,10 @@ class RunView:
             case _:
                 pass
 
+    def note(self, text: str) -> None:
+        """Take in what is no event of the run, but happened to whoever watches it."""
+        self._tell(printable(text, 500), "warning")
+
     def take_lines(self) -> Iterator[Line]:
         """Yield what has to be told since the last time."""
         while self._lines:

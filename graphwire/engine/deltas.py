@@ -1,6 +1,6 @@
 """What a commit changed, as it is stored, and how an execution's tokens and states are made of it again."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Raw, Struct
@@ -10,7 +10,7 @@ from graphwire.engine.joining import join, shown_state, sides_of
 from graphwire.engine.outbox import ExecutionOutbox
 from graphwire.engine.plan import Plan, Route
 from graphwire.engine.reducers import Operations, Update
-from graphwire.engine.scheduler import Scheduler
+from graphwire.engine.scheduler import Activation, Scheduler
 from graphwire.engine.state import State
 from graphwire.events.hub import Hub
 from graphwire.values import DELETE, Deleted, Frozen
@@ -99,23 +99,40 @@ class Recorder:
         self._outbox.commit(self._first, self._hub.published, _ENCODER.encode(delta))
 
 
-def restore(plan: Plan, start: State, entries: Sequence[int], deltas: Iterable[bytes]) -> Scheduler[State]:
-    """Return the graph's own tokens and states after these commits, which are repeated in order. Calls no code.
+class Replay:
+    """The graph's own tokens and states after its commits, which are repeated in order. Calls no code.
 
     Activations that were in flight are active again. Commits inside child scopes change nothing outside of them.
 
-    Raises:
-        ValueError: The commits are not those of an execution of this plan.
+    Attributes:
+        written: The state that the latest commit left; the start's before the first.
+
+    Args:
+        start: The state that the execution was started with, encoded value by value.
+        entry: The entry nodes that the start named; None for the graph's.
     """
-    scheduler: Scheduler[State] = Scheduler(plan.topology, plan.node_ids, plan.edge_ids, entries, "")
-    scheduler.start(start)
-    for text in deltas:
+
+    def __init__(self, plan: Plan, start: Mapping[str, bytes], entry: Sequence[str] | None) -> None:
+        self.plan = plan
+        self.written = self._initial = State.initial({**plan.initial, **start})
+        self.scheduler: Scheduler[State] = Scheduler(
+            plan.topology, plan.node_ids, plan.edge_ids, plan.entry_indexes(entry), ""
+        )
+        self.scheduler.start(self._initial)
+
+    def commit(self, text: bytes) -> str | None:
+        """Repeat a commit; return whose it was, or None where it was one inside a child scope.
+
+        Raises:
+            ValueError: It follows from none before it: the commits are not those of an execution of this plan.
+        """
         delta = _DECODER.decode(text)
         if delta.scope:
-            continue
-        activation = next((found for found in scheduler.active() if found.id == delta.activation), None)
+            return None
+        activation = self._active(delta.activation)
         if activation is None:
             raise ValueError(f"the commit of {delta.activation} follows from none before it")
+        plan, scheduler = self.plan, self.scheduler
         update: dict[str, bytes | Deleted | Operations] = {key: bytes(value) for key, value in delta.update.items()}
         update.update(dict.fromkeys(delta.deleted, DELETE))
         folded: dict[str, Frozen] = {key: bytes(value) for key, value in delta.folded.items()}
@@ -126,20 +143,22 @@ def restore(plan: Plan, start: State, entries: Sequence[int], deltas: Iterable[b
         state = activation.tokens[0].state
         if len(activation.tokens) > 1:
             state = join(plan, activation, alone=alone, folded=made)[0].state
-        state = state.commit(update, activation.id, plan.reducers, alone=alone, folded=folded)
-        scheduler.complete(activation, delta.edges, state)
-    return scheduler
+        self.written = state.commit(update, activation.id, plan.reducers, alone=alone, folded=folded)
+        scheduler.complete(activation, delta.edges, self.written)
+        return delta.activation
 
+    def begun(self, activation_id: str) -> State | None:
+        """Return what an active activation of the graph itself begins with; None for any other."""
+        activation = self._active(activation_id)
+        if activation is None:
+            return None
+        if len(activation.tokens) == 1:
+            return activation.tokens[0].state
+        return join(self.plan, activation, alone=self.scheduler.alone)[0].state
 
-def restored_state(
-    plan: Plan, start: Mapping[str, bytes], entry: Sequence[str] | None, deltas: Iterable[bytes]
-) -> bytes:
-    """Return the merged state of an execution as of its last stored commit, as JSON.
+    def shown(self) -> State:
+        """Return the merged state, as people are shown it."""
+        return shown_state(self.plan, sides_of(self.plan, self.scheduler, self._initial)).state
 
-    Args:
-        start: The state that the execution was started with, encoded value by value.
-        entry: The entry nodes that the start named; None for the graph's.
-    """
-    initial = State.initial({**plan.initial, **start})
-    scheduler = restore(plan, initial, plan.entry_indexes(entry), deltas)
-    return shown_state(plan, sides_of(plan, scheduler, initial)).state.to_json()
+    def _active(self, activation_id: str) -> Activation[State] | None:
+        return next((found for found in self.scheduler.active() if found.id == activation_id), None)

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from msgspec import Raw
 
-from graphwire.clock import Clock
+from graphwire.clock import Clock, utc
 from graphwire.engine.attempt import Attempt, Scope
 from graphwire.engine.joining import final_state, shown_state, sides_of
 from graphwire.engine.merge import Conflict
@@ -174,7 +173,7 @@ class Endings:
         return ExecutionEnd(
             status=end.status,
             outcome=end.outcome,
-            ended_at=datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC),
+            ended_at=utc(self._clock.wall_ns()),
             duration_ms=duration,
             steps=self._execution.steps,
             last_seq=last_seq,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TypeAlias
 
-from graphwire.engine.ports import Batch, Claim, ExecutionEnd, ExecutionRecord, Outbox
+from graphwire.engine.ports import Batch, Claim, Deltas, ExecutionEnd, ExecutionRecord, Outbox
 from graphwire.events.hub import Published
 from graphwire.types import ExecutionId
 
@@ -152,10 +152,11 @@ class MemoryStore:
         event = events[place]
         return event.line if event.whole is None else event.whole
 
-    async def read_deltas(self, execution_id: ExecutionId) -> list[bytes]:
-        """Return all stored deltas in order."""
+    async def read_deltas(self, execution_id: ExecutionId, *, after: int = 0) -> Deltas:
+        """Return all stored deltas behind a place, in order. A place is how many there were."""
         history = self._histories.get(execution_id)
-        return [] if history is None else list(history.deltas)
+        items = [] if history is None else history.deltas[after:]
+        return Deltas(items, after + len(items))
 
     def start_of(self, execution_id: ExecutionId) -> ExecutionRecord | None:
         """Return how an execution started; None if it is unknown."""
@@ -170,6 +171,12 @@ class MemoryStore:
     def claimed(self, key: str) -> tuple[ExecutionId, int, Claim] | None:
         """Return whose event was claimed under a key, and its number; None if none was."""
         return self._claims.get(key)
+
+    def forget_events(self, execution_id: ExecutionId, upto: int) -> None:
+        """Drop the events of an execution up to a number: nobody reads them again. Idempotent."""
+        history = self._histories.get(execution_id)
+        if history is not None:
+            del history.events[: bisect_right(history.events, upto, key=_seq)]
 
     def forget(self, execution_id: ExecutionId) -> None:
         """Drop all of an execution but the claims on it. Idempotent."""

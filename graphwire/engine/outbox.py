@@ -23,6 +23,7 @@ class ExecutionOutbox:
         self._end: ExecutionEnd | None = None
         self._deltas: deque[tuple[int, int, bytes]] = deque()
         self._claims: list[tuple[int, Claim]] = []
+        self._reported: list[tuple[int, str]] = []
         self._on_refused: Callable[[str], None] | None = None
         self.is_submitted = False
 
@@ -39,6 +40,10 @@ class ExecutionOutbox:
     def claim(self, seq: int, claim: Claim) -> None:
         """Add a caller's claim. Before its event is published, so that they are stored together."""
         self._claims.append((seq, claim))
+
+    def report(self, seq: int, producer_id: str) -> None:
+        """Add the producer's own name for an event. Before it is published, so that they are stored together."""
+        self._reported.append((seq, producer_id))
 
     def finish(self, end: ExecutionEnd) -> None:
         """Add the end; its last event must have been published."""
@@ -71,8 +76,12 @@ class ExecutionOutbox:
         if self._claims:
             claims = [each for each in self._claims if each[0] <= last]
             self._claims = [each for each in self._claims if each[0] > last]
+        reported: list[tuple[int, str]] = []
+        if self._reported:
+            reported = [each for each in self._reported if each[0] <= last]
+            self._reported = self._reported[len(reported) :]
         size = self._hub.taken_bytes - before + sum(map(len, deltas))
-        return Batch(self._id, start, events, deltas, end, size, claims)
+        return Batch(self._id, start, events, deltas, end, size, claims, reported)
 
     def stored(self, batch: Batch) -> None:
         """See ``ports.Outbox``."""

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct, field
 
 from graphwire.events.hub import Published
-from graphwire.types import ExecutionId, GraphId, Outcome, TerminalStatus
+from graphwire.types import Engine, ExecutionId, GraphId, Outcome, TerminalStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class ExecutionRecord(Struct, frozen=True):
     Attributes:
         options: The start's body as JSON, defaults filled in (its ``state`` included).
         started_at: Aware, UTC.
+        engine: Who carries it out; ``foreign`` is one that runs elsewhere and reports its events. What names no version
+            of a graph has version 0.
     """
 
     id: ExecutionId
@@ -42,6 +44,7 @@ class ExecutionRecord(Struct, frozen=True):
     seed: int
     started_at: datetime
     correlation_id: str | None = None
+    engine: Engine = "graphwire"
 
 
 class ExecutionEnd(Struct, frozen=True):
@@ -76,6 +79,7 @@ class Batch(Struct, frozen=True):
         size: Bytes of all of it, roughly.
         claims: Each with the number of its event. With a ``start``, a claim whose key is taken gets the batch refused;
             without one, such a claim is left out and the rest is stored.
+        reported: The producer's own names for events that an engine elsewhere reported, each with the event's number.
     """
 
     execution_id: ExecutionId
@@ -85,6 +89,18 @@ class Batch(Struct, frozen=True):
     end: ExecutionEnd | None
     size: int
     claims: Sequence[tuple[int, Claim]] = ()
+    reported: Sequence[tuple[int, str]] = ()
+
+
+class Deltas(NamedTuple):
+    """Some of the commits of an execution, in order.
+
+    Attributes:
+        upto: Where to go on; the place that was asked for when there are no more.
+    """
+
+    items: list[bytes]
+    upto: int
 
 
 class Outbox(Protocol):
@@ -131,6 +147,9 @@ class ExecutionStore(Protocol):
         """Return one stored event, whole, as JSON; None if there is none."""
         ...
 
-    async def read_deltas(self, execution_id: ExecutionId) -> list[bytes]:
-        """Return all stored deltas in order."""
+    async def read_deltas(self, execution_id: ExecutionId, *, after: int = 0) -> Deltas:
+        """Return the next stored deltas behind a place, as many as are read at once; from the first one at 0.
+
+        The deltas of the commits up to a stored event are found before any place is returned twice.
+        """
         ...

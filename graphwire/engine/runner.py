@@ -7,13 +7,13 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from concurrent.futures import Executor
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct, field
 
-from graphwire.clock import Clock
+from graphwire.clock import Clock, utc
 from graphwire.engine.attempt import Attempt, Phase
 from graphwire.engine.context import EMPTY, Context
 from graphwire.engine.deltas import Recorder
@@ -99,7 +99,7 @@ class Runner:
         self.graph_version = plan.version
         self.plan = plan
         self.hub = hub
-        self.started_at = datetime.fromtimestamp(clock.wall_ns() / 1e9, UTC)
+        self.started_at = utc(clock.wall_ns())
         self.log = EventLog(
             execution_id=id, graph_id=self.graph_id, clock=clock, hub=hub, correlation_id=start.correlation_id
         )

@@ -37,7 +37,8 @@ class Supervisor:
 
     def get(self, execution_id: ExecutionId) -> Runner | None:
         """Return the runner of an execution that has not ended; None for any other."""
-        return self._live.get(execution_id)
+        runner = self._live.get(execution_id)
+        return None if runner is None or runner.is_ended else runner
 
     def spawn(self, coro: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """Make a task that this supervisor owns."""

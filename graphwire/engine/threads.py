@@ -1,4 +1,4 @@
-"""Worker threads for plain functions of nodes."""
+"""Worker threads for plain functions of nodes and sinks."""
 
 import threading
 from collections import deque
@@ -16,8 +16,9 @@ class NodeThreads(Executor):
     The standard library's pool is joined when the interpreter exits, however it was shut down.
     """
 
-    def __init__(self, limit: int = 32) -> None:
+    def __init__(self, limit: int = 32, *, name: str = "graphwire-node") -> None:
         self._limit = limit
+        self._name = name
         self._work: deque[Callable[[], None]] = deque()
         self._ready = threading.Condition()
         self._idle = 0
@@ -46,7 +47,7 @@ class NodeThreads(Executor):
                 self._ready.notify()
             elif self._threads < self._limit:
                 self._threads += 1
-                name = f"graphwire-node-{self._threads}"
+                name = f"{self._name}-{self._threads}"
                 threading.Thread(target=self._run, name=name, daemon=True).start()
         return future
 

@@ -108,7 +108,7 @@ def encode_line(outgoing: Outgoing) -> tuple[bytes, bytes | None]:
     try:
         line = _encode(outgoing)
     except UnicodeEncodeError:
-        outgoing = _without_surrogates(outgoing)
+        outgoing = without_surrogates(outgoing)
         line = _encode(outgoing)
     return fit_line(outgoing, line)
 
@@ -116,7 +116,7 @@ def encode_line(outgoing: Outgoing) -> tuple[bytes, bytes | None]:
 def fit_line(outgoing: Outgoing, line: bytes) -> tuple[bytes, bytes | None]:
     """As ``encode_line``, of an envelope that was encoded."""
     if LF in line or CR in line or not line.isascii():
-        line = _on_one_line(line)
+        line = on_one_line(line)
     if len(line) < MAX_LINE_BYTES:
         return line, None
     return _with_references(outgoing, line), line
@@ -170,7 +170,8 @@ def _read_data(event_type: str, data: Raw) -> Event | dict[str, Any]:
     return decode(data, type=dict[str, Any])
 
 
-def _on_one_line(line: bytes) -> bytes:
+def on_one_line(line: bytes) -> bytes:
+    """Return JSON without what ends a line to some readers."""
     for separator, escaped in _SEPARATORS:
         line = line.replace(separator, escaped)
     # Raw: only white space between members can be one of these, since strings of JSON escape them.
@@ -178,7 +179,7 @@ def _on_one_line(line: bytes) -> bytes:
 
 
 def _with_references(outgoing: Outgoing, line: bytes) -> bytes:
-    members: dict[str, Raw] = decode(_on_one_line(_encode(outgoing.data)), type=dict[str, Raw])
+    members: dict[str, Raw] = decode(on_one_line(_encode(outgoing.data)), type=dict[str, Raw])
     address = f"/executions/{outgoing.execution_id}/events/{outgoing.seq}"
     lengths = {name: memoryview(value).nbytes for name, value in members.items()}
     size = len(line)
@@ -188,19 +189,20 @@ def _with_references(outgoing: Outgoing, line: bytes) -> bytes:
             break
         members[name] = Raw(reference)
         size += len(reference) - lengths[name]
-    return _on_one_line(_encode(replace(outgoing, data=members)))
+    return on_one_line(_encode(replace(outgoing, data=members)))
 
 
-def _without_surrogates(value: Any) -> Any:
+def without_surrogates(value: Any) -> Any:
+    """Return a value with U+FFFD in place of lone surrogates in its texts."""
     match value:
         case str():
             return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         case list():
-            return [_without_surrogates(item) for item in value]
+            return [without_surrogates(item) for item in value]
         case dict():
-            return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+            return {without_surrogates(key): without_surrogates(item) for key, item in value.items()}
         case Struct():
-            fields = {name: _without_surrogates(getattr(value, name)) for name in value.__struct_fields__}
+            fields = {name: without_surrogates(getattr(value, name)) for name in value.__struct_fields__}
             return replace(value, **fields)
         case _:
             return value

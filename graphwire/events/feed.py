@@ -4,6 +4,8 @@ import asyncio
 
 from graphwire.events.hub import Item, Subscription
 
+READ_EVENTS = 1_024
+
 
 class Feed:
     """Waits for what is next. One reader at a time.
@@ -21,18 +23,22 @@ class Feed:
         self._deadline = 0.0
         self._is_woken = False
 
-    async def read(self, timeout_s: float | None = None) -> Item | None:
+    async def read(self, timeout_s: float | None = None, limit: int = READ_EVENTS) -> Item | None:
         """Return the next item; None after ``timeout_s`` seconds without any, and at ``wake``.
 
         Cancelling a read loses nothing: the cursor moves only when a value is returned. After ``Behind`` the caller
         reads the store and says with ``subscription.advance`` how far it came.
+
+        Args:
+            timeout_s: None waits for ever.
+            limit: A page has at most so many events. With 0 the subscription is polled with it, and not at each event.
 
         Raises:
             RuntimeError: Another read is waiting.
         """
         if self._waiter is not None:
             raise RuntimeError("a feed has one reader at a time")
-        item = self.subscription.poll()
+        item = self.subscription.poll(limit)
         if item is not None:
             return item
         loop = asyncio.get_running_loop()
@@ -40,18 +46,34 @@ class Feed:
         self._is_woken = False
         while item is None and not self._is_woken and (deadline is None or loop.time() < deadline):
             self._waiter = loop.create_future()
-            self.subscription.hub.when_visible(self._look)
+            if limit:
+                self.subscription.hub.when_visible(self._look)
             if deadline is not None:
                 self._arm(loop, deadline)
             try:
                 await self._waiter
             finally:
                 self._waiter = None
-            item = self.subscription.poll()
+            item = self.subscription.poll(limit)
         return item
 
+    async def rest(self) -> None:
+        """Wait for ``wake`` alone, whatever becomes visible.
+
+        Raises:
+            RuntimeError: A read is waiting.
+        """
+        if self._waiter is not None:
+            raise RuntimeError("a feed has one reader at a time")
+        self.close()  # else an earlier read's timer or the hub would end it
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
     def wake(self) -> None:
-        """Let the read that is waiting return; without one it does nothing."""
+        """Let the read or rest that is waiting return; without one it does nothing."""
         self._is_woken = True
         self._look()
 

@@ -1,6 +1,7 @@
 """What a reader wants to see of a stream."""
 
 from collections.abc import Collection, Iterable
+from typing import Final
 
 from msgspec import Struct
 
@@ -8,6 +9,11 @@ from graphwire.errors import InvalidInput, Problem, quoted
 from graphwire.events.notices import NOTICES_BY_TYPE
 from graphwire.events.types import EVENTS_BY_TYPE, TERMINAL_TYPES
 from graphwire.near_names import NearNames
+
+MAX_NAMES: Final = 1_000
+"""So many types, and so many nodes, a filter may name."""
+_COMPARISONS: Final = 5_000
+"""Of unknown names with known ones, for a hint at what was meant: some 50 ms."""
 
 ALWAYS_SHOWN: frozenset[str] = TERMINAL_TYPES | {"stream_end", "checkpoint_restored"}
 """Types that no filter hides: without them a reader cannot know that it is at the end, or what is void."""
@@ -52,11 +58,14 @@ def parse_filter(
         The filter; None when it would leave nothing out.
 
     Raises:
-        InvalidInput: Types or nodes are unknown, each with a problem at ``/query/types/<n>`` or ``/query/nodes/<n>``.
+        InvalidInput: Types or nodes are unknown, each with a problem at ``/query/types/<n>`` or ``/query/nodes/<n>``;
+            or there are too many.
     """
-    wanted_types, wanted_nodes = _split(types), _split(nodes)
+    wanted_types, wanted_nodes = split_list(types), split_list(nodes)
+    if problems := [*_too_many("type", wanted_types), *_too_many("node", wanted_nodes)]:
+        raise InvalidInput(problems[0].detail, problems)
     known_types = EVENTS_BY_TYPE.keys() | NOTICES_BY_TYPE.keys()
-    near = NearNames()
+    near = NearNames(_COMPARISONS)
     problems = _unknown("type", wanted_types, known_types, near)
     if known_nodes is not None:
         problems += _unknown("node", wanted_nodes, known_nodes, near)
@@ -69,8 +78,16 @@ def parse_filter(
     )
 
 
-def _split(values: Iterable[str]) -> list[str]:
+def split_list(values: Iterable[str]) -> list[str]:
+    """Read a list as it stands in a query: values may be repeated, or separated by commas, or empty."""
     return [part for value in values for text in value.split(",") if (part := text.strip())]
+
+
+def _too_many(kind: str, wanted: list[str]) -> list[Problem]:
+    if len(wanted) <= MAX_NAMES:
+        return []
+    detail = f"there are {len(wanted):,} {kind}s; at most {MAX_NAMES:,} are taken"
+    return [Problem(f"/query/{kind}s", "too_many_items", detail)]
 
 
 def _unknown(kind: str, wanted: list[str], known: Collection[str], near: NearNames) -> list[Problem]:

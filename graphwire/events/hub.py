@@ -216,6 +216,22 @@ class Hub:
         self._wake_stored()
         self._room.release(released)
 
+    def skip(self, seq: int) -> None:
+        """Say that all events up to ``seq`` are on disk, and that readers find them there. A lower number does nothing.
+
+        Raises:
+            ValueError: What was published is still to be stored, or the sentinel was published.
+        """
+        if seq <= self.published:
+            return
+        if self.stored < self.published or self._sentinel is not None:
+            raise ValueError(f"skipped to {seq}, but {self.published} is to be stored, or was the last")
+        self._ring.restart(seq + 1)
+        self.published = self.stored = self.visible = self._taken = seq
+        self._move_horizon()
+        self._wake()
+        self._wake_stored()
+
     def discard(self) -> None:
         """Drop everything that is not stored and end the hub: the start was refused, or the execution is lost."""
         self._unstored_bytes = self.taken_bytes = 0
@@ -366,6 +382,24 @@ class Subscription:
                 upto = min(upto, hub._notice_at)
         page = self._page(upto, limit, max_bytes)
         return page if page.items or page.cursor < upto else self.poll(limit, max_bytes)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether there is nothing to give now, and more may come."""
+        hub = self._hub
+        has_news = self._has_notice and self.cursor >= hub._notice_at
+        return self.cursor >= hub.visible and not hub.closed and not has_news
+
+    def fork(self) -> "Subscription":
+        """Return a subscription that stands where this one does, without a filter."""
+        place = Subscription(self._hub, self.cursor, None)
+        place._notice_seen = self._notice_seen
+        return place
+
+    def follow(self, other: "Subscription") -> None:
+        """Stand where another one of the same hub stands: its reader got all that the other gave."""
+        self.cursor = other.cursor
+        self._notice_seen = other._notice_seen
 
     def advance(self, cursor: int) -> None:
         """Say that the reader got everything up to ``cursor`` from elsewhere. Never goes back."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
-from msgspec import UNSET, Meta, Struct, UnsetType, field
-from msgspec.json import encode
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, ValidationError, field
+from msgspec.json import Decoder, decode, encode
 
 from graphwire.events.timestamps import format_timestamp
 
@@ -82,13 +82,42 @@ Notice: TypeAlias = Heartbeat | StreamLagged | ExecutionProgress | StreamClosed
 NOTICES_BY_TYPE: Mapping[str, type[Notice]] = MappingProxyType({notice.type: notice for notice in get_args(Notice)})
 
 
-class _NoticeEnvelope(Struct, frozen=True):
+class NoticeEnvelope(Struct, frozen=True, kw_only=True):
+    """A notice as a client sees it.
+
+    Attributes:
+        after: The reader's cursor; None while no position is known.
+        data: An instance of the type's class; a plain object where the type, or the value of a member, is unknown
+            to this version.
+    """
+
+    type: str
+    code: int
+    execution_id: str | None = None
+    ts: str
+    after: int | None = None
+    data: Notice | dict[str, Any]
+
+
+class _Outgoing(Struct, frozen=True):
     type: str
     code: int
     execution_id: str | UnsetType
     ts: str
     after: int | UnsetType
     data: Notice
+
+
+class _Incoming(Struct, frozen=True):
+    type: str
+    code: int
+    ts: str
+    data: Raw
+    execution_id: str | None = None
+    after: int | None = None
+
+
+_read_incoming = Decoder(_Incoming).decode
 
 
 def encode_notice(notice: Notice, *, execution_id: str | None, wall_ns: int, after: int | None) -> bytes:
@@ -101,7 +130,7 @@ def encode_notice(notice: Notice, *, execution_id: str | None, wall_ns: int, aft
         after: The reader's cursor; None while no position is known.
     """
     return encode(
-        _NoticeEnvelope(
+        _Outgoing(
             notice.type,
             notice.code,
             UNSET if execution_id is None else execution_id,
@@ -110,3 +139,31 @@ def encode_notice(notice: Notice, *, execution_id: str | None, wall_ns: int, aft
             notice,
         )
     )
+
+
+def decode_notice(line: bytes | Raw) -> NoticeEnvelope:
+    """Read a notice: what came where an event could have, and has no ``seq``.
+
+    Raises:
+        msgspec.ValidationError: It is JSON, but no notice.
+        msgspec.DecodeError: It is no JSON.
+    """
+    incoming = _read_incoming(line)
+    return NoticeEnvelope(
+        type=incoming.type,
+        code=incoming.code,
+        execution_id=incoming.execution_id,
+        ts=incoming.ts,
+        after=incoming.after,
+        data=_read_data(incoming.type, incoming.data),
+    )
+
+
+def _read_data(notice_type: str, data: Raw) -> Notice | dict[str, Any]:
+    known = NOTICES_BY_TYPE.get(notice_type)
+    if known is not None:
+        try:
+            return decode(data, type=known)
+        except ValidationError:
+            pass  # a later version has a value here that this one does not know
+    return decode(data, type=dict[str, Any])

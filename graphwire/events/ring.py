@@ -105,6 +105,13 @@ class Ring:
         del self.items[:evicted]
         self.first += evicted
 
+    def restart(self, first: int) -> None:
+        """Drop everything; the next event is ``first``."""
+        self.items.clear()
+        self._wholes.clear()
+        self.size = 0
+        self.first = first
+
     def cut(self, last: int) -> int:
         """Drop the events above ``last`` and return their bytes."""
         dropped = sum(item.size for item in self.after(last))

@@ -65,7 +65,6 @@ class _Trace:
     text: list[str] = field(default_factory=list)
     text_size: int = 0
     is_late: bool = False
-    lacks_memory: bool = False
 
 
 class CodeTrial:

@@ -17,7 +17,7 @@ from graphwire.graphs.documents import SUFFIXES, Document, format_of_suffix, rea
 from graphwire.graphs.folder_files import FolderFile, read_files
 from graphwire.graphs.python_folder import PythonFile, PythonFolder
 from graphwire.graphs.registry import Registry
-from graphwire.graphs.validation import check_value
+from graphwire.graphs.validation import check
 
 MAX_FILE_BYTES: Final = 5 * 1024 * 1024
 MAX_PYTHON_BYTES: Final = 1024 * 1024
@@ -216,7 +216,7 @@ class GraphFolder:
             return parse_definition(value)
         except GraphInvalid:
             if self._registry is not None:
-                check_value(value, self._registry, code=code)
+                check(value, self._registry, code=code)
             raise
 
 

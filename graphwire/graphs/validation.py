@@ -1,6 +1,6 @@
 """Whether a definition means something: everything that its shape cannot say."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Final, assert_never
@@ -60,24 +60,7 @@ class Findings:
 
 
 def validate(
-    definition: GraphDefinition,
-    registry: Registry,
-    *,
-    code: Code | None = None,
-    max_nodes: int = MAX_NODES,
-    max_edges: int = MAX_EDGES,
-) -> Findings:
-    """Return everything that is wrong or odd, in time linear in nodes and edges.
-
-    Args:
-        code: What references resolve to; ``None`` for a definition that came as data, which may not name code.
-        max_nodes: The limit of nodes, those inside bodies included; likewise ``max_edges``.
-    """
-    return _Validation(registry, code, max_nodes, max_edges).run(Scope(definition))
-
-
-def validate_value(
-    value: Any,
+    value: GraphDefinition | Any,
     registry: Registry,
     *,
     code: Code | None = None,
@@ -85,78 +68,49 @@ def validate_value(
     max_edges: int = MAX_EDGES,
     known: Iterable[Problem] = (),
 ) -> Findings:
-    """Return everything that is wrong or odd with a JSON value as a definition: its shape, and what it means.
+    """Return everything that is wrong or odd, in time linear in nodes and edges.
 
     What has no sound shape hides nothing else: the parts that have one are checked without it.
 
     Args:
+        value: A definition, or a JSON value that is to be one.
+        code: What references resolve to; ``None`` for a definition that came as data, which may not name code.
+        max_nodes: The limit of nodes, those inside bodies included; likewise ``max_edges``.
         known: Problems that were found already, to be among the others.
     """
-    return examine_value(value, registry, code=code, max_nodes=max_nodes, max_edges=max_edges, known=known)[1]
+    return _examine(value, _Validation(registry, code, max_nodes, max_edges), known)[1]
 
 
-def examine_value(
-    value: Any,
+def check(
+    value: GraphDefinition | Any,
     registry: Registry,
     *,
     code: Code | None = None,
     max_nodes: int = MAX_NODES,
     max_edges: int = MAX_EDGES,
     known: Iterable[Problem] = (),
-) -> tuple[GraphDefinition | None, Findings]:
-    """Do as ``validate_value``; also return the definition, None where the value has not the shape of one."""
-    validation = _Validation(registry, code, max_nodes, max_edges)
-    try:
-        definition = parse_definition(value)
-    except GraphInvalid:
-        return None, validation.run_salvaged(salvage_definition(value), known)
-    return definition, validation.run(Scope(definition), known)
-
-
-def check(
-    definition: GraphDefinition,
-    registry: Registry,
-    *,
-    code: Code | None = None,
-    max_nodes: int = MAX_NODES,
-    max_edges: int = MAX_EDGES,
-) -> tuple[Problem, ...]:
-    """Return the warnings of a definition that can run.
+) -> tuple[GraphDefinition, tuple[Problem, ...]]:
+    """Return a definition that can run, and its warnings. Takes what ``validate`` takes.
 
     Raises:
         CodeNotAllowed: It came as data and names code, and that is its only fault.
         UnknownNodeType: It names node types that there are not, and that is its only fault.
         GraphInvalid: Every other case, with all problems.
     """
-    findings = validate(definition, registry, code=code, max_nodes=max_nodes, max_edges=max_edges)
-    if findings.problems:
-        raise refusal(findings)
-    return findings.warnings
-
-
-def check_value(
-    value: Any,
-    registry: Registry,
-    *,
-    code: Code | None = None,
-    max_nodes: int = MAX_NODES,
-    max_edges: int = MAX_EDGES,
-    known: Sequence[Problem] = (),
-) -> tuple[GraphDefinition, tuple[Problem, ...]]:
-    """Return the definition that a JSON value describes and can run, and its warnings.
-
-    Args:
-        known: Problems that were found already, to be among the others.
-
-    Raises:
-        CodeNotAllowed, UnknownNodeType, GraphInvalid: As ``check``, with the problems of its shape among the others.
-    """
-    definition, findings = examine_value(
-        value, registry, code=code, max_nodes=max_nodes, max_edges=max_edges, known=known
-    )
+    definition, findings = _examine(value, _Validation(registry, code, max_nodes, max_edges), known)
     if definition is None or findings.problems:
         raise refusal(findings)
     return definition, findings.warnings
+
+
+def _examine(
+    value: GraphDefinition | Any, validation: "_Validation", known: Iterable[Problem]
+) -> tuple[GraphDefinition | None, Findings]:
+    try:
+        definition = value if isinstance(value, GraphDefinition) else parse_definition(value)
+    except GraphInvalid:
+        return None, validation.run_salvaged(salvage_definition(value), known)
+    return definition, validation.run(Scope(definition), known)
 
 
 def refusal(findings: Findings) -> InvalidInput:

@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
+from functools import partial
 
 import pytest
 
 from app.api.beside import Beside, Lane
 from graphwire.errors import AtCapacity
+from tests.waiting import at_first_wait
 
 
 async def test_work_is_done_in_one_thread_in_the_order_in_which_it_came() -> None:
@@ -18,8 +20,7 @@ async def test_work_is_done_in_one_thread_in_the_order_in_which_it_came() -> Non
         done.append(number)
         return threading.current_thread().name
 
-    doing = [asyncio.ensure_future(lane.do(10, lambda number=number: work(number))) for number in range(5)]  # type: ignore[misc]
-    await asyncio.sleep(0)
+    doing = [await at_first_wait(lane.do(10, partial(work, number))) for number in range(5)]
     go.set()
 
     assert len(set(await asyncio.gather(*doing))) == 1
@@ -29,8 +30,7 @@ async def test_work_is_done_in_one_thread_in_the_order_in_which_it_came() -> Non
 
 async def test_what_would_wait_beyond_the_bound_is_refused_and_taken_when_there_is_room() -> None:
     lane, go = Lane("texts", most_bytes=100), threading.Event()
-    first = asyncio.ensure_future(lane.do(1_000, lambda: go.wait(5)))
-    await asyncio.sleep(0)
+    first = await at_first_wait(lane.do(1_000, lambda: go.wait(5)))
 
     with pytest.raises(AtCapacity):
         await lane.do(1, bool)
@@ -57,19 +57,14 @@ async def test_work_that_nobody_waits_for_any_more_counts_until_it_is_over() -> 
         await lane.do(90, bool)
 
     go.set()
-    while True:
-        try:
-            assert await lane.do(90, lambda: "room") == "room"
-            break
-        except AtCapacity:
-            await asyncio.sleep(0)
+    await lane.do(10, bool)  # behind it
+    assert await lane.do(90, lambda: "room") == "room"
     lane.close()
 
 
 async def test_what_is_small_is_done_at_once_and_what_waits_keeps_no_other_kind_waiting() -> None:
     beside, go = Beside(), threading.Event()
-    yaml = asyncio.ensure_future(beside.read("yaml", 100_000, lambda: go.wait(5)))
-    await asyncio.sleep(0)
+    yaml = await at_first_wait(beside.read("yaml", 100_000, lambda: go.wait(5)))
 
     here = threading.current_thread().name
     names = [

@@ -1,10 +1,11 @@
 """The guards around an application that is not the service's: what a WebSocket's route would see."""
 
+import asyncio
 from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.guards import KeyGuard
+from app.api.guards import MAX_HELD, KeyGuard
 from app.security.failed_tries import FailedTries
 from app.security.keys import Keys
 
@@ -70,3 +71,59 @@ async def test_no_websocket_is_open_because_it_is_about_health() -> None:
     sent, _ = await upgrade("graphwire.v1", path="/health/live")
 
     assert sent[0]["status"] == 401
+
+
+class Doors:
+    """A guarded application that answers at once. Who is held waits until ``opened`` is set."""
+
+    def __init__(self) -> None:
+        self.held: list[float] = []
+        self.opened = asyncio.Event()
+        self._guard = KeyGuard(self._answer, keys=Keys(["right"]), tries=FailedTries(lambda: 0.0), pause=self._pause)
+
+    async def ask(self, key: str, address: str = "192.0.2.1") -> int:
+        """Return the status of the answer."""
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request"}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        headers = [(b"authorization", b"Bearer " + key.encode())]
+        scope = {"type": "http", "path": "/", "query_string": b"", "headers": headers, "client": (address, 1)}
+        await self._guard(scope, receive, send)
+        return int(sent[0]["status"])
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200})
+
+    async def _pause(self, seconds: float) -> None:
+        self.held.append(seconds)
+        await self.opened.wait()
+
+
+async def test_who_guesses_from_an_address_of_others_waits_for_each_answer_and_they_do_not() -> None:
+    doors = Doors()
+    assert await doors.ask("right") == 200
+    assert {await doors.ask("wrong") for _ in range(10)} == {401}
+
+    async with asyncio.TaskGroup() as group:
+        guesses = [group.create_task(doors.ask("wrong")) for _ in range(MAX_HELD + 1)]
+        done, _ = await asyncio.wait(guesses, return_when=asyncio.FIRST_COMPLETED)
+        status = await doors.ask("right")
+        doors.opened.set()
+
+    assert (len(done), status, doors.held) == (1, 200, [1.0] * MAX_HELD)
+    assert {guess.result() for guess in guesses} == {429}
+    await doors.ask("wrong")
+    assert len(doors.held) == MAX_HELD + 1
+
+
+async def test_who_guesses_from_an_address_of_its_own_is_not_worth_the_wait() -> None:
+    doors = Doors()
+
+    statuses = [await doors.ask("wrong") for _ in range(11)]
+
+    assert (statuses, await doors.ask("right"), doors.held) == ([401] * 10 + [429], 429, [])

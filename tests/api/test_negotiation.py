@@ -1,7 +1,9 @@
 import pytest
+from starlette.requests import Request
 
 from app.api.errors import NotAcceptable
-from app.api.negotiation import JSON, NDJSON, SSE, choose
+from app.api.negotiation import JSON, NDJSON, SSE, choose, choose_coding
+from app.transports.compression import CODINGS
 
 OFFERED = (SSE, NDJSON, JSON)
 
@@ -39,3 +41,43 @@ def test_what_nothing_satisfies_is_refused_with_the_list(accept: str) -> None:
         choose(accept, OFFERED)
 
     assert caught.value.facts["offered"] == list(OFFERED)
+
+
+@pytest.mark.bad_input(79)
+@pytest.mark.parametrize(
+    ("accept_encoding", "chosen"),
+    [
+        ([], None),
+        ([""], None),
+        (["identity"], None),
+        (["*"], None),
+        (["br, deflate"], None),
+        (["nonsense;;;=,;q,"], None),
+        (["gzip;q=0"], None),
+        (["gzip;q=0, *"], None),
+        (["gzip;q=x"], None),
+        (["gzip;q=2"], None),
+        (["gzip;q=-1"], None),
+        (["gzip;q=0.5555"], None),
+        (["gzip;level=9"], None),
+        (["gzip, gzip;q=0"], None),
+        (["identity;q=0"], None),
+        (["*;q=0"], None),
+        (["identity, gzip;q=0.5"], None),
+        (["gzip"], "gzip"),
+        (["GZIP"], "gzip"),
+        (["x-gzip"], "gzip"),
+        (["gzip ; Q=0.001"], "gzip"),
+        (["gzip, deflate, br, zstd"], "gzip"),
+        (["zstd, gzip"], "gzip"),
+        (["gzip;q=0.8, zstd;q=1.0"], "zstd"),
+        (["gzip;q=0, zstd"], "zstd"),
+        (["zstd;q=0, gzip;q=0.1, *"], "gzip"),
+        (["identity;q=0.5, gzip;q=0.5"], "gzip"),
+        (["br", "gzip"], "gzip"),
+    ],
+)
+def test_a_content_coding_is_used_only_where_it_is_asked_for(accept_encoding: list[str], chosen: str | None) -> None:
+    headers = [(b"accept-encoding", value.encode()) for value in accept_encoding]
+
+    assert choose_coding(Request({"type": "http", "headers": headers}), CODINGS) == chosen

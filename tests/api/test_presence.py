@@ -1,6 +1,7 @@
 """Who counts as a reader."""
 
 import asyncio
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from app.services.presence import Presence
 from app.services.streams import StreamService
 from graphwire.clock import SystemClock
-from graphwire.events.hub import Hub
+from graphwire.events.hub import Hub, NoticeItem
+from graphwire.events.notices import StreamClosed
 from graphwire.types import ExecutionId
+from tests.waiting import at_first_wait, timers_that_are_due
 
 EXECUTION = ExecutionId("execution-1")
 
@@ -22,8 +25,7 @@ async def test_a_poll_that_waits_is_a_reader_until_it_is_answered() -> None:
     given_up = asyncio.Event()
     presence.watch(EXECUTION, given_up.set)
 
-    polling = asyncio.ensure_future(streams.page(EXECUTION, Hub(), after=0, filter=None, limit=1, wait_s=0.05))
-    await asyncio.sleep(0)
+    polling = await at_first_wait(streams.page(EXECUTION, Hub(), after=0, filter=None, limit=1, wait_s=0.05))
     presence.came(EXECUTION)
     presence.went(EXECUTION, of_itself=True)
     await polling
@@ -40,11 +42,29 @@ async def test_a_poll_that_the_end_of_the_service_answers_gives_nothing_up() -> 
     given_up = asyncio.Event()
     presence.watch(EXECUTION, given_up.set)
 
-    polling = asyncio.ensure_future(streams.page(EXECUTION, Hub(), after=0, filter=None, limit=1, wait_s=30))
-    await asyncio.sleep(0)
+    polling = await at_first_wait(streams.page(EXECUTION, Hub(), after=0, filter=None, limit=1, wait_s=30))
     streams.drain()
     await polling
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await timers_that_are_due()
 
     assert not given_up.is_set()
+
+
+async def test_a_stream_that_is_refused_keeps_nothing_running() -> None:
+    presence = Presence(grace_s=0)
+    store: Any = None
+    streams = StreamService(store, presence, SystemClock(), max_readers=1)
+    given_up = asyncio.Event()
+    presence.watch(EXECUTION, given_up.set)
+
+    with closing(streams.open(ExecutionId("execution-2"), Hub(), after=None, filter=None)):
+        with closing(streams.open(EXECUTION, Hub(), after=None, filter=None)) as refused:
+            presence.came(EXECUTION)
+            presence.went(EXECUTION, of_itself=True)
+            async with asyncio.timeout(5):
+                await given_up.wait()
+            told = await refused.read(5)
+
+    assert isinstance(told, NoticeItem)
+    assert isinstance(told.notice, StreamClosed)
+    assert told.notice.reason == "at_capacity"

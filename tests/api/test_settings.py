@@ -7,7 +7,9 @@ from app.settings import Settings, database_url, secrets_of, unknown_variables
 
 
 def test_a_variable_that_is_no_setting_is_named_with_the_nearest() -> None:
-    sentences = unknown_variables({"GRAPHWIRE_HEARTBEATS": "5", "GRAPHWIRE_PORT": "1", "PATH": "/bin"})
+    others = {"PATH": "/bin", "GRAPHWIRE_URL": "http://127.0.0.1:8000"}
+
+    sentences = unknown_variables({"GRAPHWIRE_HEARTBEATS": "5", "GRAPHWIRE_PORT": "1", **others})
 
     assert sentences == ["GRAPHWIRE_HEARTBEATS is no setting; did you mean GRAPHWIRE_HEARTBEAT_S?"]
 
@@ -63,7 +65,7 @@ def test_an_empty_key_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_of_several_keys_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GRAPHWIRE_API_KEY", "first, second")
+    monkeypatch.setenv("GRAPHWIRE_API_KEY", "the-first-of-two-keys, the-second-of-two-keys")
 
-    assert {"first", "second"} <= set(secrets_of(Settings()))
-    assert "first" not in repr(Settings())
+    assert {"the-first-of-two-keys", "the-second-of-two-keys"} <= set(secrets_of(Settings()))
+    assert "the-first" not in repr(Settings())

@@ -8,7 +8,7 @@ import pytest
 from starlette.types import Message, Scope, Send
 
 from app.services.presence import Presence
-from app.services.readers import EventReader
+from app.services.readers import EventReader, ExecutionHistory
 from app.services.streams import StreamService
 from app.transports.framing import MAX_WRITE_BYTES, joined, stream
 from app.transports.ndjson import NdjsonForm, NdjsonResponse
@@ -20,6 +20,7 @@ from graphwire.engine.ports import Batch
 from graphwire.errors import InvalidCursor, NotFound
 from graphwire.events.hub import Hub, Published
 from graphwire.types import ExecutionId
+from tests.waiting import at_first_wait, timers_that_are_due
 
 EXECUTION = ExecutionId("x1")
 
@@ -110,8 +111,7 @@ async def test_a_jump_where_a_process_died_is_no_loss() -> None:
 async def test_a_reader_costs_nothing_once_it_is_closed() -> None:
     hub, streams = make_world(["node_message"])
     reader = streams.open(EXECUTION, hub, after=1, filter=None)
-    waiting = asyncio.ensure_future(reader.read(60))
-    await asyncio.sleep(0)
+    waiting = await at_first_wait(reader.read(60))
 
     waiting.cancel()
     await asyncio.wait([waiting])
@@ -192,7 +192,9 @@ def make_waiting_reader() -> tuple[EventReader, list[str]]:
     def closed(reader: EventReader, of_itself: bool) -> None:
         left.append("of itself" if of_itself else "dismissed")
 
-    return EventReader(EXECUTION, hub, MemoryStore(), after=1, filter=None, closed=closed), left
+    return EventReader(
+        hub, ExecutionHistory(MemoryStore(), EXECUTION), execution_id=EXECUTION, after=1, filter=None, closed=closed
+    ), left
 
 
 def sending_to(sent: list[Message]) -> Send:
@@ -258,8 +260,7 @@ class TestPresence:
 
         presence.came(EXECUTION)
         presence.went(EXECUTION, of_itself=False)
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await timers_that_are_due()
 
         assert not given_up.is_set()
 
@@ -270,7 +271,6 @@ class TestPresence:
         presence.came(EXECUTION)
         presence.went(EXECUTION, of_itself=True)
         presence.forget(EXECUTION)
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await timers_that_are_due()
 
         assert not given_up.is_set()

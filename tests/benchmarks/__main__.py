@@ -7,16 +7,21 @@ from pathlib import Path
 
 import uvloop
 
-from tests.benchmarks import engine, streams
+from tests.benchmarks import compression, engine, fanout, streams
 from tests.benchmarks.printing import introduce, say
 
-TABLES = {"engine": engine.measure, "streams": streams.measure}
+TABLES = {
+    "engine": engine.measure,
+    "streams": streams.measure,
+    "fanout": fanout.measure,
+    "compression": compression.measure,
+}
 
 
 def main() -> None:
-    """Measure the tables that were asked for, or both."""
+    """Measure the tables that were asked for, or all."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("tables", nargs="*", choices=[*TABLES, []], help="which tables; both if none is named")
+    parser.add_argument("tables", nargs="*", choices=[*TABLES, []], help="which tables; all if none is named")
     parser.add_argument("--repeats", type=int, default=7, help="values per figure (7); more give a truer spread")
     arguments = parser.parse_args()
     introduce(Path(tempfile.gettempdir()))

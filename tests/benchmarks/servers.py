@@ -30,15 +30,17 @@ class Server:
 
 
 @asynccontextmanager
-async def running(*arguments: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[Server]:
-    """Run a Python module that prints its address; ended with the block."""
+async def running(
+    *arguments: str, environment: Mapping[str, str] | None = None, stderr: int | None = asyncio.subprocess.DEVNULL
+) -> AsyncIterator[Server]:
+    """Run a Python module that prints its address; ended with the block. None as ``stderr`` is that of this process."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         *arguments,
         env={**os.environ, **(environment or {})},
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=stderr,
     )
     try:
         yield Server(await asyncio.wait_for(_port(process), START_S), process.pid)

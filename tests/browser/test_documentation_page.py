@@ -1,34 +1,14 @@
 """The documentation of the API in a real browser: each example runs with its button."""
 
-import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Locator, Page, async_playwright
+from playwright.async_api import Locator
 
+from tests.browser.chromium import opened
 from tests.live.serving import Service, serving
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
-
-
-@asynccontextmanager
-async def opened(address: str) -> AsyncIterator[tuple[Page, list[str]]]:
-    """Open a page, and note what it asks for elsewhere and what it complains of."""
-    faults: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(QUIET))
-        page = await browser.new_page()
-        page.on("request", lambda request: None if request.url.startswith(address) else faults.append(request.url))
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        await page.goto(f"{address}/docs")
-        await page.wait_for_selector(".opblock")
-        try:
-            yield page, [fault for fault in faults if not fault.startswith("data:")]
-        finally:
-            await browser.close()
 
 
 async def run_example(operation: Locator) -> tuple[str, str]:
@@ -45,9 +25,13 @@ async def run_example(operation: Locator) -> tuple[str, str]:
 
 
 async def statuses(service: Service) -> tuple[dict[str, str], list[str]]:
-    async with opened(f"http://127.0.0.1:{service.port}") as (page, faults):
+    async with opened(f"http://127.0.0.1:{service.port}", "/docs") as (page, faults):
+        await page.wait_for_selector(".opblock")
         # What is deleted comes last: the others are about it.
-        kept, deleted = page.locator(".opblock:not(.opblock-delete)"), page.locator(".opblock-delete")
+        kept = page.locator(
+            ".opblock:not(.opblock-delete, [id^='operations-sockets-'])"
+        )  # a page of their own has these
+        deleted = page.locator(".opblock-delete")
         found = [
             await run_example(operations.nth(index))
             for operations in (kept, deleted)

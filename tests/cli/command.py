@@ -24,6 +24,7 @@ def graphwire(*arguments: str | Path, given: str = "", **variables: str) -> subp
         text=True,
         timeout=DEADLINE_S,
         env={**_environment(), **variables},
+        preexec_fn=_hear_ctrl_c,
         check=False,
     )
 
@@ -84,6 +85,10 @@ class Terminal:
             return False
         self.text += _CODES.sub("", data.decode(errors="replace"))
         return bool(data)
+
+
+def _hear_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # tests that run in the background ignore it, and so do their children
 
 
 def _environment() -> dict[str, str]:

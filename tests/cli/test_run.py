@@ -196,6 +196,16 @@ def test_a_terminal_shows_a_bar_for_each_running_node_and_ctrl_c_cancels(tmp_pat
     assert "cancelled after" in terminal.text
 
 
+@pytest.mark.capability("CLN-09")
+def test_ctrl_c_while_the_command_is_being_loaded_ends_it_quietly(tmp_path: Path) -> None:
+    pressed = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nraise RuntimeError('it went on')\n"
+    written(tmp_path, pressed, "typer.py")  # found instead of the real one, which is loaded early
+
+    done = graphwire("run", HELLO, PYTHONPATH=str(tmp_path))
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_a_second_ctrl_c_ends_a_run_whose_node_holds_on(tmp_path: Path) -> None:
     with Terminal(("run", written(tmp_path, STUBBORN))) as terminal:
         terminal.wait_for("hold")

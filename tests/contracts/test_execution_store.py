@@ -10,7 +10,7 @@ import pytest
 from app.storage.opening import open_database
 from app.storage.store import SqlExecutionStore
 from graphwire.engine.memory import MemoryStore
-from graphwire.engine.ports import Batch, ExecutionStore
+from graphwire.engine.ports import Batch, Deltas, ExecutionStore
 from graphwire.events.hub import Published
 from graphwire.types import ExecutionId
 from tests.databases import DATABASES, postgresql_schema
@@ -53,6 +53,15 @@ async def keep(store: ExecutionStore, *batches: Batch) -> RecordingOutbox:
     store.submit(outbox)
     await outbox.wait_stored(len(batches))
     return outbox
+
+
+async def all_deltas(store: ExecutionStore) -> list[bytes]:
+    deltas: list[bytes] = []
+    page = await store.read_deltas(EXECUTION)
+    while page.items:
+        deltas += page.items
+        page = await store.read_deltas(EXECUTION, after=page.upto)
+    return deltas
 
 
 async def read(
@@ -119,7 +128,25 @@ async def test_one_event_is_read_whole(store: ExecutionStore) -> None:
 async def test_deltas_are_read_in_the_order_of_their_commits(store: ExecutionStore) -> None:
     await keep(store, start_batch(), make_batch([2], deltas=[b'{"n":1}', b'{"n":2}']), make_batch([3], deltas=[b"{}"]))
 
-    assert await store.read_deltas(EXECUTION) == [b'{"n":1}', b'{"n":2}', b"{}"]
+    assert await all_deltas(store) == [b'{"n":1}', b'{"n":2}', b"{}"]
+
+
+async def test_more_deltas_than_are_read_at_once_are_read_from_place_to_place(store: ExecutionStore) -> None:
+    deltas = [b'{"n":%d}' % number for number in range(100)]
+    batches = [make_batch([number + 2], deltas=[delta]) for number, delta in enumerate(deltas)]
+    await keep(store, start_batch(), *batches)
+
+    assert await all_deltas(store) == deltas
+
+
+async def test_deltas_that_are_stored_later_are_found_behind_the_last_place(store: ExecutionStore) -> None:
+    await keep(store, start_batch(), make_batch([2], deltas=[b'{"n":1}']))
+    first = await store.read_deltas(EXECUTION)
+
+    assert (await store.read_deltas(EXECUTION, after=first.upto)) == Deltas([], first.upto)
+    await keep(store, make_batch([3]), make_batch([4], deltas=[b'{"n":2}']))
+
+    assert (await store.read_deltas(EXECUTION, after=first.upto)).items == [b'{"n":2}']
 
 
 async def test_an_unknown_execution_has_no_history(store: ExecutionStore) -> None:
@@ -127,7 +154,7 @@ async def test_an_unknown_execution_has_no_history(store: ExecutionStore) -> Non
 
     assert await store.read_events(unknown, after=0, upto=FAR, limit=10, max_bytes=100) == []
     assert await store.read_event(unknown, 1) is None
-    assert await store.read_deltas(unknown) == []
+    assert (await store.read_deltas(unknown)).items == []
 
 
 async def test_batches_are_stored_in_order_and_told_once_each(store: ExecutionStore) -> None:

@@ -24,11 +24,21 @@ What the code of graphs prints goes to standard error too.
 | --- | --- |
 | 0 | done; of `run`: the execution completed |
 | 1 | `run`: the execution failed; `validate` and `show`: a graph has problems; `database`: it cannot be used |
+| 1 | `graphs diff`: something differs; `executions cancel --wait`: one ended otherwise |
 | 2 | wrong use: an option, a setting, a start's state, a graph that cannot be run; nothing was started |
+| 2 | a server refuses: what is asked for is not there, wrong, or not allowed |
 | 3 | `serve` could not start: the port is taken, the database is in use |
-| 130, 143 | `run` was stopped by Ctrl-C or SIGTERM; `serve` ends with 0 then |
+| 4 | a server cannot be reached, is not ready, or is no Graphwire service |
+| 130, 143 | `run` was stopped by Ctrl-C or SIGTERM, and so was its execution; `serve` ends with 0 then |
 
 `graphwire --install-completion` installs completion for the current shell, `graphwire --version` tells the version.
+
+## Servers
+
+`run` with the id of a graph, `events`, `graphs` and `executions` talk to a server.
+`--server` says where it is, else `GRAPHWIRE_URL`, else it is `http://127.0.0.1:8000`.
+The key is in `GRAPHWIRE_API_KEY`; of several, separated by commas, the first is sent.
+Streams go by WebSocket, server-sent events or long polls, whichever gets through, and go on where they broke off.
 """
 
 

@@ -6,10 +6,11 @@ from typing import Any, get_args
 
 from graphwire.events.notices import Notice
 from graphwire.events.schema import stream_schema
+from graphwire.events.service_types import ServiceEvent
 from graphwire.events.types import Event
 from tests.docs.schema_words import kind, prose
 from tests.docs.tables import REFERENCE
-from tests.events.samples import EVENTS, NOTICES
+from tests.events.samples import EVENTS, NOTICES, SERVICE_EVENTS
 
 PAGE = REFERENCE / "events.md"
 
@@ -33,6 +34,11 @@ _NOTICES = """
 
 Notices concern one reader or one moment: they have no `seq` and are never stored, see [the wire](wire.md#notices).
 """
+_SERVICE = """
+## Events of the service
+
+`GET /events` tells them; their `type` is their topic, see [the wire](wire.md#the-stream-of-the-service).
+"""
 _PARTS = """
 ## Failure
 
@@ -51,20 +57,23 @@ def page() -> str:
     shown |= {notice.type: data for notice, _, data in NOTICES}
     events = "".join(_section(event, definitions, shown[event.type]) for event in get_args(Event))
     notices = "".join(_section(notice, definitions, shown[notice.type]) for notice in get_args(Notice))
+    told = {data.topic: json.loads(text) for data, text in SERVICE_EVENTS}
+    service = "".join(_section(event, definitions, told[event.topic]) for event in get_args(ServiceEvent))
     failure = definitions["Failure"]
     parts = _PARTS.format(failure=prose(failure["description"]), fields="\n".join(_rows(failure)))
-    return _HEAD + events + _NOTICES + notices + parts
+    return _HEAD + events + _NOTICES + notices + _SERVICE + service + parts
 
 
 def _section(kind_of: Any, definitions: dict[str, Any], example: Any) -> str:
     schema = definitions[kind_of.__name__]
+    name = kind_of.topic if hasattr(kind_of, "topic") else kind_of.type
     barrier = ""
     if getattr(kind_of, "is_barrier", False):
         barrier = "It is a *barrier*: neither it nor anything after it is visible before it is stored.\n"
     fields = "\n".join(_rows(schema))
     table = f"\n| field | value | meaning |\n| --- | --- | --- |\n{fields}\n" if fields else "\nIts `data` is empty.\n"
     shown = f"\n```json\n{json.dumps(example, ensure_ascii=False)}\n```\n" if fields else ""
-    return f"\n### `{kind_of.type}` ({kind_of.code})\n\n{prose(schema['description'])}\n{barrier}{table}{shown}"
+    return f"\n### `{name}` ({kind_of.code})\n\n{prose(schema['description'])}\n{barrier}{table}{shown}"
 
 
 def _rows(schema: dict[str, Any]) -> Iterator[str]:

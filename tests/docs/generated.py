@@ -5,7 +5,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests.docs import command_line_page, events_page, node_types_page, picture, problems_page, settings_page
+from tests.docs import (
+    command_line_page,
+    dialects_page,
+    events_page,
+    node_types_page,
+    picture,
+    problems_page,
+    settings_page,
+)
 from tests.docs.blocks import ROOT
 from tests.docs.figures import with_figures
 
@@ -13,5 +21,13 @@ _WITH_FIGURES: Final = (ROOT / "README.md", ROOT / "docs" / "explanation" / "wha
 
 PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     module.PAGE: module.page
-    for module in (command_line_page, events_page, node_types_page, picture, problems_page, settings_page)
+    for module in (
+        command_line_page,
+        dialects_page,
+        events_page,
+        node_types_page,
+        picture,
+        problems_page,
+        settings_page,
+    )
 } | {page: partial(with_figures, page) for page in _WITH_FIGURES}

@@ -8,7 +8,7 @@ from graphwire import run_sync
 from graphwire.engine.plan import Plan, compile_plan
 from graphwire.graphs.code import Code
 from graphwire.graphs.documents import read_document
-from graphwire.graphs.validation import check_value
+from graphwire.graphs.validation import check
 from graphwire.nodes import builtin_registry
 from tests.docs.schema_words import bounds, kind, prose
 from tests.docs.tables import REFERENCE
@@ -128,5 +128,5 @@ def _shown(example: str) -> str:
 def plan_of(text: str) -> Plan:
     """Return a definition in YAML, ready to run."""
     registry = builtin_registry()
-    definition, _ = check_value(read_document(text.encode(), "yaml").value, registry)
+    definition, _ = check(read_document(text.encode(), "yaml").value, registry)
     return compile_plan(definition, registry, Code())

@@ -76,7 +76,7 @@ async def shown(service: Service, site: Site, address: str, file: str, profile: 
 
 
 @pytest.mark.needs("chromium")
-@pytest.mark.parametrize("file", ["watch.html", "follow.html"])
+@pytest.mark.parametrize("file", ["watch.html", "follow.html", "lines.html"])
 async def test_page_shows_a_run_to_its_end(file: str, tmp_path: Path) -> None:
     site = Site()
     server = await asyncio.start_server(site.answer, "127.0.0.1", 0)

@@ -16,6 +16,7 @@ from graphwire.engine.reducers import BUILTINS
 from graphwire.errors import GraphwireError, NodeError
 from graphwire.events.notices import Notice, NoticeData
 from graphwire.events.schema import stream_schema
+from graphwire.events.service_types import ServiceEvent
 from graphwire.events.types import Event, EventData
 from graphwire.graphs.expression_functions import FUNCTIONS, METHODS
 from graphwire.nodes import builtin_registry
@@ -25,8 +26,8 @@ from tests.docs.tables import REFERENCE, names, rows
 DOCS = REFERENCE.parent
 TESTS = Path(__file__).resolve().parent.parent
 KINDS: tuple[type[EventData] | type[NoticeData], ...] = (*get_args(Event), *get_args(Notice))
-OUTSIDE_THE_API = {"GET /", "GET /docs", "GET /openapi.json"}
-CODES_WITHOUT_A_CLASS = {"interrupted", "max_steps_exceeded"}
+OUTSIDE_THE_API = {"GET /", "GET /docs", "GET /docs/websocket", "GET /openapi.json"}
+CODES_WITHOUT_A_CLASS = {"interrupted", "producer_lost", "max_steps_exceeded"}
 
 
 def fields(event: type[msgspec.Struct]) -> list[str]:
@@ -52,8 +53,16 @@ def test_table_of_events_and_notices_is_what_the_types_say() -> None:
     assert documented("type", "code", "data", "when") == {kind.type: (kind.code, fields(kind)) for kind in KINDS}
 
 
+def test_table_of_events_of_the_service_is_what_the_types_say() -> None:
+    listed = {
+        row["topic"]: (int(row["code"]), names(row["data"])) for row in rows("wire.md", "topic", "code", "data", "when")
+    }
+
+    assert listed == {event.topic: (event.code, fields(event)) for event in get_args(ServiceEvent)}
+
+
 def test_no_two_events_share_a_code() -> None:
-    codes = Counter(kind.code for kind in KINDS)
+    codes = Counter(kind.code for kind in (*KINDS, *get_args(ServiceEvent)))
 
     assert [code for code, count in codes.items() if count > 1] == []
 
@@ -126,8 +135,8 @@ def test_every_field_of_events_and_notices_has_a_meaning() -> None:
     definitions = stream_schema()["$defs"]
 
     assert [
-        f"{kind.type}.{name}"
-        for kind in KINDS
+        f"{kind.__name__}.{name}"
+        for kind in (*KINDS, *get_args(ServiceEvent))
         for name, shape in definitions[kind.__name__].get("properties", {}).items()
         if not shape.get("description")
     ] == []

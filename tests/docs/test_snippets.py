@@ -6,15 +6,21 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from graphwire.graphs.documents import read_document
-from graphwire.graphs.validation import check_value
+from graphwire.graphs.validation import check
 from graphwire.nodes import builtin_registry
-from tests.docs.blocks import PAGES, blocks, name
+from tests.docs.blocks import PAGES, ROOT, blocks, name
+from tests.live.serving import serving
+
+ADDRESS = "127.0.0.1:8000"
+"""Where a reader's service is."""
 
 
 def snippets(page: Path, language: str) -> list[str]:
@@ -33,13 +39,39 @@ def definitions() -> Iterator[str]:
         )
 
 
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    """The address of a service with the example graphs, in a thread of its own."""
+    ready: Future[tuple[str, asyncio.AbstractEventLoop]] = Future()
+    over = asyncio.Event()
+
+    async def serve() -> None:
+        async with serving(tmp_path, graphs=(ROOT / "examples",), within_s=60) as service:
+            ready.set_result((f"127.0.0.1:{service.port}", asyncio.get_running_loop()))
+            await over.wait()
+
+    thread = Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    address, loop = ready.result(timeout=30)
+    yield address
+    loop.call_soon_threadsafe(over.set)
+    thread.join()
+
+
 @pytest.mark.parametrize("page", with_snippets("python"), ids=name)
 def test_python_of_a_page_runs_from_its_top_and_prints_what_it_says(
-    page: Path, capsys: pytest.CaptureFixture[str]
+    page: Path,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "snippet"}
-    for snippet in snippets(page, "python"):
-        code = compile(snippet, "snippet", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    texts = snippets(page, "python")
+    address = request.getfixturevalue("served") if any(ADDRESS in text for text in texts) else ADDRESS
+    for snippet in texts:
+        code = compile(snippet.replace(ADDRESS, address), "snippet", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         waiting = eval(code, names)
         if inspect.iscoroutine(waiting):
             asyncio.run(waiting)
@@ -49,7 +81,7 @@ def test_python_of_a_page_runs_from_its_top_and_prints_what_it_says(
 
 @pytest.mark.parametrize("definition", list(definitions()))
 def test_definition_in_yaml_is_valid(definition: str) -> None:
-    _, warnings = check_value(read_document(definition.encode(), "yaml").value, builtin_registry())
+    _, warnings = check(read_document(definition.encode(), "yaml").value, builtin_registry())
 
     assert warnings == ()
 

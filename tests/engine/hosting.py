@@ -16,7 +16,7 @@ from graphwire.events.hub import Hub
 from graphwire.ids import new_execution_id
 from graphwire.types import Detail, Durability
 from graphwire.values import freeze
-from tests.engine.running import check_laws
+from tests.engine.running import check_laws, turn
 
 PATIENCE_S = 30
 
@@ -85,6 +85,25 @@ async def hosted() -> AsyncIterator[Host]:
     """Give a host, and let nothing outlive it."""
     async with Supervisor(drain_s=0) as supervisor:
         yield Host(supervisor)
+
+
+@asynccontextmanager
+async def over_but_not_stored(host: Host) -> AsyncIterator[Runner]:
+    """Give an execution that is over while its store takes nothing; after the block its end is stored."""
+    gate = asyncio.Event()
+
+    async def node() -> None:
+        await gate.wait()
+
+    runner = await host.start(host.runner(Graph("g").node(node)))
+    await heard(runner, "node_started")
+    host.store.unavailable = "the disk is away"
+    gate.set()
+    while not runner.execution.is_over:
+        await turn()
+    yield runner
+    host.store.unavailable = None
+    await host.ended(runner)
 
 
 async def heard(runner: Runner, type_: str) -> int:

@@ -1,7 +1,8 @@
 """Runs small graphs and looks at what they told."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -88,6 +89,31 @@ async def turn() -> None:
     waiter = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_soon(waiter.set_result, None)
     await waiter
+
+
+@dataclass
+class Others:
+    """How often something else got to run."""
+
+    turns: int = 0
+
+
+@asynccontextmanager
+async def others() -> AsyncIterator[Others]:
+    """Count, within the block, how often something else gets to run."""
+    counted = Others()
+
+    async def count() -> None:
+        while True:
+            counted.turns += 1
+            await turn()
+
+    counting = asyncio.create_task(count())
+    try:
+        yield counted
+    finally:
+        counting.cancel()
+        await asyncio.wait([counting])
 
 
 def nothing() -> Callable[[], Any]:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphwire import DELETE, Graph, prepare
-from graphwire.engine.deltas import restored_state
-from graphwire.engine.plan import outline
+from graphwire.engine.deltas import Replay
+from graphwire.engine.plan import Plan, outline
 from graphwire.nodes import builtin_registry
 from graphwire.values import thaw
 from tests.engine.hosting import hosted
@@ -51,14 +51,21 @@ async def deltas_of(built: Graph) -> tuple[list[bytes], bytes]:
         await host.ended(runner)
         end = host.store.end_of(runner.id)
         assert end is not None
-        return await host.store.read_deltas(runner.id), end.state
+        return (await host.store.read_deltas(runner.id)).items, end.state
+
+
+def replayed(plan: Plan, deltas: list[bytes]) -> Any:
+    replay = Replay(plan, {}, None)
+    for delta in deltas:
+        replay.commit(delta)
+    return thaw(replay.shown().to_json())
 
 
 async def test_all_commits_give_the_final_state_without_calling_any_code() -> None:
     deltas, state = await deltas_of(graph())
     plan = outline(graph().definition, builtin_registry())
 
-    assert thaw(restored_state(plan, {}, None, deltas)) == thaw(state)
+    assert replayed(plan, deltas) == thaw(state)
 
 
 async def test_what_a_reducer_made_absent_stays_absent() -> None:
@@ -69,7 +76,7 @@ async def test_what_a_reducer_made_absent_stays_absent() -> None:
     plan = outline(built.definition, builtin_registry())
 
     assert "x" not in thaw(state)
-    assert thaw(restored_state(plan, {}, None, deltas)) == thaw(state)
+    assert replayed(plan, deltas) == thaw(state)
 
 
 @given(share=st.floats(0, 1))
@@ -77,7 +84,7 @@ def test_any_first_commits_give_a_state_that_holds_what_they_wrote(share: float)
     deltas, _ = asyncio.run(deltas_of(graph()))
     upto = round(share * len(deltas))
 
-    state = thaw(restored_state(prepare(graph()), {}, None, deltas[:upto]))
+    state = replayed(prepare(graph()), deltas[:upto])
 
     written = [thaw(delta) for delta in deltas[:upto] if not thaw(delta).get("scope")]
     assert len(state.get("list", [])) == sum("list" in commit.get("update", {}) for commit in written)

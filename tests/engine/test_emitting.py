@@ -10,8 +10,8 @@ from graphwire import Context, Graph
 from graphwire.engine.options import Options
 from graphwire.errors import StorageUnavailable
 from graphwire.events.notices import ExecutionProgress
-from tests.engine.hosting import heard, hosted
-from tests.engine.running import course, nothing, turn, without_times
+from tests.engine.hosting import heard, hosted, over_but_not_stored
+from tests.engine.running import course, nothing, others, turn, without_times
 
 HOLD_S = 0.4  # four times what is told, so that a busy machine's watchdog gets to look
 
@@ -131,46 +131,25 @@ async def test_a_coroutine_that_holds_the_loop_is_named_and_a_plain_function_doe
 
 @pytest.mark.bad_input(92)
 async def test_a_chatty_execution_lets_others_run() -> None:
-    ticks = 0
-    finished = False
-
-    async def ticking() -> None:
-        nonlocal ticks
-        while not finished:
-            ticks += 1
-            await turn()
-
     async def chatty(ctx: Context) -> None:
         for number in range(20_000):
             await ctx.emit(number)
 
-    task = asyncio.create_task(ticking())
-    await course(Graph("g").node(chatty))
-    finished = True
-    await task
+    async with others() as counted:
+        await course(Graph("g").node(chatty))
 
-    assert ticks > 20
+    assert counted.turns > 20
 
 
 async def test_a_long_chain_lets_others_run() -> None:
     graph = Graph("g", limits={"max_steps": 5_000}).entry("a").node(count_up, id="a")
     graph.edge("a", "a", when="state.n < 3000")
-    others = 0
-    finished = False
 
-    async def ticking() -> None:
-        nonlocal others
-        while not finished:
-            others += 1
-            await turn()
-
-    task = asyncio.create_task(ticking())
-    done = await course(graph, {"n": 0})
-    finished = True
-    await task
+    async with others() as counted:
+        done = await course(graph, {"n": 0})
 
     assert done.state == {"n": 3000}
-    assert others > 5
+    assert counted.turns > 5
 
 
 async def count_up(n: int) -> dict[str, int]:
@@ -305,23 +284,10 @@ async def test_a_start_that_cannot_be_stored_is_refused_and_leaves_nothing() -> 
 
 async def test_the_end_is_shown_only_once_it_is_stored() -> None:
     async with hosted() as host:
-        gate = asyncio.Event()
+        async with over_but_not_stored(host) as runner:
+            early = runner.status
+            assert runner.hub.visible < runner.hub.published - 1
 
-        async def node() -> None:
-            await gate.wait()
-
-        runner = await host.start(host.runner(Graph("g").node(node)))
-        await heard(runner, "node_started")
-        host.store.unavailable = "the disk is away"
-        gate.set()
-        while not runner.execution.is_over:
-            await turn()
-
-        early = runner.status
-        assert runner.hub.visible < runner.hub.published - 1
-
-        host.store.unavailable = None
-        await host.ended(runner)
         assert (early, runner.status) == ("running", "completed")
 
 

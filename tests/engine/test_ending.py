@@ -12,8 +12,8 @@ from graphwire import Context, Graph, run
 from graphwire.engine.options import Options
 from graphwire.engine.supervisor import Supervisor
 from graphwire.errors import StorageUnavailable
-from tests.engine.hosting import Host, heard, hosted
-from tests.engine.running import course, nothing, stubborn_until, turn
+from tests.engine.hosting import Host, heard, hosted, over_but_not_stored
+from tests.engine.running import course, nothing, others, stubborn_until, turn
 
 
 async def test_an_item_over_its_steps_ends_the_run_if_it_was_the_last_thing() -> None:
@@ -217,22 +217,9 @@ async def test_a_status_never_goes_back() -> None:
 
 
 async def test_a_cancel_while_the_store_is_down_is_refused_even_at_the_very_end() -> None:
-    gate = asyncio.Event()
-
-    async def node() -> None:
-        await gate.wait()
-
-    async with hosted() as host:
-        runner = await host.start(host.runner(Graph("g").node(node)))
-        await heard(runner, "node_started")
-        host.store.unavailable = "the disk is away"
-        gate.set()
-        while not runner.execution.is_over:
-            await turn()
+    async with hosted() as host, over_but_not_stored(host) as runner:
         with pytest.raises(StorageUnavailable):
             await runner.cancel()
-        host.store.unavailable = None
-        await host.ended(runner)
 
 
 async def test_a_local_run_can_be_cancelled_keeps_its_time_limit_and_has_keys_of_its_own() -> None:
@@ -282,22 +269,10 @@ async def test_in_deterministic_order_many_attempts_that_end_as_they_begin_let_o
         .node("a", "foreach", {"items": "range(0)", "body": {"id": "x", "type": "delay", "config": {"seconds": 0}}})
     )
     graph.edge("a", "a")
-    turns = 0
-    over = False
-
-    async def ticking() -> None:
-        nonlocal turns
-        while not over:
-            turns += 1
-            await turn()
 
     for in_order in (False, True):
-        turns, over = 0, False
-        ticker = asyncio.ensure_future(ticking())
-        async with hosted() as host:
+        async with others() as counted, hosted() as host:
             runner = host.runner(graph, options=Options(in_order=in_order))
             events: list[Any] = await host.ended(await host.start(runner))
-        over = True
-        await ticker
         assert events[-2].data.error.code == "max_steps_exceeded"
-        assert turns > 10
+        assert counted.turns > 10

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 
 import pytest
 
@@ -29,6 +30,22 @@ async def test_every_event_is_followed_also_by_one_who_is_behind() -> None:
         numbers = [json.loads(line)["seq"] for lines in [page async for page in live.pages()] for line in lines]
 
     assert numbers == list(range(1, BUSY + 6))
+
+
+@pytest.mark.parametrize("is_read_once", [True, False])
+async def test_what_an_only_reader_has_read_takes_no_memory(is_read_once: bool) -> None:
+    start = Start(state={"count": str(BUSY).encode()})
+    count = 0
+    tracemalloc.start()
+
+    async with start_live(prepare(chatty()), start, is_read_once=is_read_once) as live:
+        async for lines in live.pages():
+            count += len(lines)
+        kept = tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.stop()
+    assert count == BUSY + 5
+    assert (kept < BUSY * 100) is is_read_once  # an event takes about 500 bytes
 
 
 async def test_a_run_can_be_cancelled_and_says_how_it_ended() -> None:

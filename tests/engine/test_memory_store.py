@@ -72,3 +72,17 @@ def test_start_and_end_are_kept_until_the_execution_is_forgotten() -> None:
     store.forget(EXECUTION)
     assert (store.start_of(EXECUTION), store.end_of(EXECUTION)) == (None, None)
     assert store.end_of(ExecutionId("unknown")) is None
+
+
+async def test_events_that_nobody_reads_again_are_dropped_and_the_rest_is_there() -> None:
+    store = MemoryStore()
+    store.submit(RecordingOutbox(start_batch(), make_batch([2, 3, 4])))
+
+    store.forget_events(EXECUTION, 2)
+    store.forget_events(EXECUTION, 2)
+    store.forget_events(ExecutionId("nobody"), 2)
+
+    page = await store.read_events(EXECUTION, after=0, upto=4, limit=10, max_bytes=10_000)
+    assert [event.seq for event in page] == [3, 4]
+    assert await store.read_event(EXECUTION, 2) is None
+    assert await store.read_event(EXECUTION, 3) is not None

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from msgspec import Raw
 
-from graphwire.events import notices, types
+from graphwire.events import notices, service_types, types
 
 FAILURE: Final = types.Failure(code="exception", type="ValueError", message="no price", node="price", attempt=1)
 
@@ -102,5 +102,43 @@ NOTICES: Final[list[tuple[notices.Notice, str, dict[str, Any]]]] = [
         notices.StreamClosed(reason="shutting_down", detail="Back soon.", retry_ms=1500),
         '"type":"stream_closed","code":50',
         {"code": "shutting_down", "detail": "Back soon.", "retry_ms": 1500},
+    ),
+]
+
+SERVICE_EVENTS: Final[list[tuple[service_types.ServiceEvent, str]]] = [
+    (service_types.GraphCreated(version=1, source="api"), '{"version":1,"source":"api"}'),
+    (service_types.GraphUpdated(version=2, source="folder"), '{"version":2,"source":"folder"}'),
+    (service_types.GraphDeleted(version=2), '{"version":2}'),
+    (service_types.ServiceExecutionStarted(graph_version=2), '{"graph_version":2}'),
+    (
+        service_types.ServiceExecutionCompleted(outcome="success", duration_ms=12.4, steps=3, last_seq=9),
+        '{"outcome":"success","duration_ms":12.4,"steps":3,"last_seq":9}',
+    ),
+    (
+        service_types.ServiceExecutionFailed(
+            error=types.Failure(code="exception", type="ValueError", message="no stock", node="price"),
+            duration_ms=0.9,
+            steps=1,
+            last_seq=5,
+        ),
+        '{"error":{"code":"exception","type":"ValueError","message":"no stock","node":"price"},"duration_ms":0.9,'
+        '"steps":1,"last_seq":5}',
+    ),
+    (
+        service_types.ServiceExecutionCancelled(reason="not needed", duration_ms=0.9, steps=1, last_seq=6),
+        '{"reason":"not needed","duration_ms":0.9,"steps":1,"last_seq":6}',
+    ),
+    (service_types.ServiceExecutionDeleted(reason="retention"), '{"reason":"retention"}'),
+    (service_types.SystemStartup(version="1.0.0", previous="stopped"), '{"version":"1.0.0","previous":"stopped"}'),
+    (service_types.SystemShutdown(), "{}"),
+    (
+        service_types.SystemResourceWarning(resource="disk", is_short=True, value_bytes=1_000, limit_bytes=2_000),
+        '{"resource":"disk","is_short":true,"value_bytes":1000,"limit_bytes":2000}',
+    ),
+    (
+        service_types.SystemDiagnostic(
+            problem="storage_available", severity="info", message="It is back.", facts=Raw(b'{"s":3}')
+        ),
+        '{"code":"storage_available","severity":"info","message":"It is back.","facts":{"s":3}}',
     ),
 ]

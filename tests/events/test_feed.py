@@ -8,6 +8,7 @@ from graphwire.events.feed import Feed
 from graphwire.events.hub import Behind, End, Hub, Item, NoticeItem, Page
 from graphwire.events.notices import ExecutionProgress
 from graphwire.events.ring import Published
+from tests.waiting import at_first_wait
 
 
 def publish(hub: Hub, type: str = "node_started", *, is_barrier: bool = False) -> None:
@@ -20,9 +21,7 @@ def seqs(item: Item | None) -> list[int]:
 
 
 async def start_reading(feed: Feed, timeout_s: float | None = None) -> asyncio.Task[Item | None]:
-    task = asyncio.create_task(feed.read(timeout_s))
-    await asyncio.sleep(0)  # it runs until it waits
-    return task
+    return await at_first_wait(feed.read(timeout_s))
 
 
 async def test_a_read_returns_what_is_there_at_once() -> None:
@@ -177,7 +176,7 @@ async def test_readers_that_leave_at_any_point_disturb_nobody() -> None:
     staying, leaving, closing = (Feed(hub.subscribe()) for _ in range(3))
     tasks = [await start_reading(feed, timeout_s=3600) for feed in (leaving, staying, closing)]
     tasks[2].cancel()
-    await asyncio.sleep(0)
+    await asyncio.wait([tasks[2]])
     closing.close()
 
     publish(hub)

@@ -68,5 +68,17 @@ def test_unknown_types_and_nodes_are_reported_all_at_once() -> None:
     ]
 
 
+@pytest.mark.bad_input(77)
+def test_more_types_and_nodes_than_a_filter_takes_are_refused_without_a_problem_for_each() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse_filter(["x," * 1_001], ["y"] * 1_001, known_nodes=NODES)
+
+    assert [(problem.pointer, problem.code) for problem in refused.value.problems] == [
+        ("/query/types", "too_many_items"),
+        ("/query/nodes", "too_many_items"),
+    ]
+    assert parse_filter(["node_started"] * 1_000) == make_filter({"node_started"})
+
+
 def test_nodes_are_taken_as_they_are_where_the_graph_is_not_known() -> None:
     assert parse_filter(nodes=["anything"]) == make_filter(nodes={"anything"})

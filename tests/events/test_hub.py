@@ -453,3 +453,32 @@ def test_progress_is_not_told_to_a_reader_of_what_has_ended() -> None:
 
     assert seqs(late.poll()) == [1, 2]
     assert late.poll() == End()
+
+
+def test_what_is_skipped_is_sent_to_the_store_and_what_follows_is_told() -> None:
+    hub = Hub(durability="sync")
+    fill(hub, 3)
+    hub.mark_stored(3)
+    behind, up_to_date, woken = hub.subscribe(1), hub.subscribe(3), list[int]()
+    hub.when_visible(lambda: woken.append(hub.visible))
+
+    hub.skip(2)
+    hub.skip(10)
+    fill(hub, 1)
+    hub.mark_stored(11)
+
+    assert behind.poll() == Behind(after=1, upto=10)
+    assert up_to_date.poll() == Behind(after=3, upto=10)
+    up_to_date.advance(10)
+    assert seqs(up_to_date.poll()) == [11]
+    assert woken == [10]
+
+
+def test_what_is_to_be_stored_is_not_skipped_and_nothing_after_the_end() -> None:
+    hub = Hub()
+    fill(hub, 1)
+
+    with pytest.raises(ValueError, match="to be stored"):
+        hub.skip(5)
+    with pytest.raises(ValueError, match="was the last"):
+        Hub.ended(3).skip(4)

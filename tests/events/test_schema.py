@@ -10,8 +10,10 @@ from msgspec import Raw
 from graphwire.events.encoding import encode_line
 from graphwire.events.notices import Notice, encode_notice
 from graphwire.events.schema import stream_schema
+from graphwire.events.service_encoding import encode_data, service_event
+from graphwire.events.service_types import ServiceEvent
 from graphwire.events.types import EventData, NodeCompleted
-from tests.events.samples import EVENTS, NOTICES
+from tests.events.samples import EVENTS, NOTICES, SERVICE_EVENTS
 from tests.events.test_encoding import make_outgoing
 
 
@@ -31,6 +33,14 @@ def test_every_event_fits_the_schema(data: EventData) -> None:
 @pytest.mark.parametrize("notice", [notice for notice, _, _ in NOTICES], ids=lambda notice: notice.type)
 def test_every_notice_fits_the_schema(notice: Notice) -> None:
     assert is_valid(encode_notice(notice, execution_id="0199", wall_ns=0, after=0))
+
+
+@pytest.mark.parametrize("data", [data for data, _ in SERVICE_EVENTS], ids=lambda data: data.topic)
+def test_every_event_of_the_service_fits_the_schema(data: ServiceEvent) -> None:
+    event = service_event(3, data.topic, execution_id="0199", graph_id="orders", at_us=0, data=encode_data(data))
+
+    assert is_valid(event.line)
+    assert not is_valid(event.line.replace(b'"data":', b'"other":'))
 
 
 def test_a_reference_fits_the_schema_in_place_of_any_member() -> None:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from graphwire.errors import Problem
-from graphwire.graphs.code_trial import CodeTrial
+from graphwire.graphs.code_trial import CodeTrial, _Trace
 from graphwire.graphs.loader import GraphFolder, LoadedFolder
 
 GRAPH = "from graphwire import Graph\ngraph = Graph('made').node('a', 'delay', {'seconds': 0})\n"
@@ -209,18 +209,24 @@ def test_a_file_that_hangs_only_in_the_service_is_left_behind_in_its_thread(tmp_
 def test_files_that_hang_do_not_take_more_than_the_time_for_all_and_one_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = tmp_path / "begun"
     trial = CodeTrial(timeout_s=SHORT_S)
     folder = GraphFolder(tmp_path, trial=trial)
     for stem in ("a", "b", "c", "d", "e", "f"):
-        (tmp_path / f"{stem}.py").write_text(f"open({str(begun)!r}, 'w').close()\nwhile True:\n    pass\n")
+        (tmp_path / f"{stem}.py").write_text("while True:\n    pass\n")
     (tmp_path / "made.py").write_text(GRAPH)
+    begun: list[str] = []
+    take = trial._take
 
-    monkeypatch.setattr(trial, "_is_over", begun.exists)
-    with trial.within(LONG_S):
+    def take_and_note(line: bytes, trace: _Trace) -> bool:
+        is_last = take(line, trace)
+        begun.extend(filter(None, [trace.running]))
+        return is_last
+
+    with monkeypatch.context() as over_once_the_first_has_begun, trial.within(LONG_S):
+        over_once_the_first_has_begun.setattr(trial, "_take", take_and_note)
+        over_once_the_first_has_begun.setattr(trial, "_is_over", lambda: bool(begun))
         first = {each.source_path.name: each.problems[0].detail for each in folder.load().failures}
     was_behind = trial.is_behind
-    begun.unlink()
     for stem in ("b", "c", "d", "e", "f"):
         (tmp_path / f"{stem}.py").unlink()
     second = folder.load()

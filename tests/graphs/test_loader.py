@@ -52,7 +52,7 @@ def test_a_folder_gives_its_json_and_python_graphs(tmp_path: Path) -> None:
     assert list(graphs) == ["plain", "orders", "uses"]
     assert graphs["orders"].definition.nodes[0].config == {"function": "shop:fetch"}
     for each in graphs.values():
-        assert check(each.definition, REGISTRY, code=each.code) == ()
+        assert check(each.definition, REGISTRY, code=each.code)[1] == ()
     assert graphs["uses"].code.resolve("shop:fetch") is graphs["orders"].code.resolve("shop:fetch")
     assert (graphs["plain"].digest, len(graphs["orders"].digest)) == ("", 64)
     assert graphs["uses"].digest == graphs["orders"].digest
@@ -211,7 +211,7 @@ def test_a_folder_gives_its_graphs_in_yaml(tmp_path: Path) -> None:
     assert loaded.failures == ()
     graphs = {each.definition.id: each for each in loaded.graphs}
     assert sorted(graphs) == ["one", "orders", "two"]
-    assert check(graphs["two"].definition, REGISTRY, code=graphs["two"].code) == ()
+    assert check(graphs["two"].definition, REGISTRY, code=graphs["two"].code)[1] == ()
     assert graphs["two"].digest == graphs["orders"].digest
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from graphwire.errors import GraphInvalid
 from graphwire.graphs.builder import Graph
 from graphwire.graphs.code import Code
-from graphwire.graphs.validation import Findings, validate_value
+from graphwire.graphs.validation import Findings, validate
 from graphwire.local import prepare
 from graphwire.nodes import builtin_registry
 from tests.graphs.samples import REGISTRY, make_value
@@ -20,7 +20,7 @@ from tests.graphs.samples import REGISTRY, make_value
 
 def codes_of(value: Any, code: Code | None = None) -> dict[str, str]:
     """Return the problems' codes by their pointers."""
-    return {problem.pointer: problem.code for problem in validate_value(value, REGISTRY, code=code).problems}
+    return {problem.pointer: problem.code for problem in validate(value, REGISTRY, code=code).problems}
 
 
 @pytest.mark.parametrize("key", ["", "k" * 1_025])
@@ -45,7 +45,7 @@ def test_shape_and_meaning_are_reported_in_one_round_in_the_order_of_their_place
     value = make_value(nodes, edges, entry=["x", 7], name=5, on_error="no")
     value["state"] = {"initial": [], "reducers": {"n": "sum", "m": 5}, "schema": {"type": "nonsense"}}
 
-    findings = validate_value(value, REGISTRY)
+    findings = validate(value, REGISTRY)
 
     assert [(problem.pointer, problem.code) for problem in findings.problems] == [
         ("/edges/0/target", "unknown_node"),
@@ -186,7 +186,7 @@ def test_what_is_sound_in_a_config_is_checked_beside_what_is_not(
 ) -> None:
     value = {"id": "g", "nodes": [{"id": "n", "type": node_type, "config": config}]}
 
-    problems = validate_value(value, builtin_registry()).problems
+    problems = validate(value, builtin_registry()).problems
 
     assert {problem.pointer for problem in problems} == {f"/nodes/0/config{place}" for place in expected}
 
@@ -227,14 +227,14 @@ WRONG = st.sampled_from([5, "", [], {}, None, [5], {"": 5}])
 def test_one_wrong_value_has_problems_of_shape_or_of_meaning_never_both(
     place: tuple[str | int, ...], wrong: Any
 ) -> None:
-    findings = validate_value(changed(SOUND, place, wrong), REGISTRY)
+    findings = validate(changed(SOUND, place, wrong), REGISTRY)
 
     assert len({problem.code in SHAPE for problem in findings.problems}) <= 1, findings.problems
     assert findings.left_out == 0
 
 
 def found(value: Any) -> Findings:
-    return validate_value(value, REGISTRY)
+    return validate(value, REGISTRY)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,11 @@ class Operation:
         """Return its name."""
         return str(self.described["operationId"])
 
+    @property
+    def is_of_socket(self) -> bool:
+        """Return whether it opens a WebSocket, which no plain request can."""
+        return "sockets" in self.described["tags"]
+
     def codes(self) -> Iterator[tuple[str, int]]:
         """Return the codes that are described for this operation itself, each with its status."""
         for status, answer in self.described["responses"].items():

@@ -1,5 +1,6 @@
 """The requests that the description of the API shows, as they stand there."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -56,7 +57,8 @@ def requests(operation: Operation) -> Iterator[Example]:
         first = first or example
         yield example
     assert first is not None
-    for media_type in _answered(operation)[1:]:
+    answered = _answered(operation)
+    for media_type in answered if len(answered) > 1 else ():
         yield replace(first, name=f"{operation.id}: {media_type}", headers={**first.headers, "Accept": media_type})
     for parameter in parameters:
         yield from _with(first, parameter)
@@ -90,8 +92,13 @@ def _bodies(operation: Operation) -> Iterator[tuple[str, str | None, bytes | Non
         return
     for media_type, content in operation.described["requestBody"]["content"].items():
         for name, example in content["examples"].items():
-            form: Any = "yaml" if media_type.endswith("yaml") else "json"
-            yield f"{name} as {media_type}", media_type, write_document(example["value"], form)
+            yield f"{name} as {media_type}", media_type, _written(example["value"], media_type)
+
+
+def _written(value: Any, media_type: str) -> bytes:
+    if media_type.endswith("ndjson"):
+        return b"".join(json.dumps(line).encode() + b"\n" for line in value)
+    return write_document(value, "yaml" if media_type.endswith("yaml") else "json")
 
 
 def _answered(operation: Operation) -> list[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ import httpx
 from app.server import make_server
 from app.settings import Settings
 from app.transports.server import StreamServer
+from graphwire.sinks import Sink
 from tests.live.description import is_as_described
 
 GRAPHS = Path(__file__).parent / "graphs"
@@ -52,12 +53,14 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(folder: Path, *, within_s: float = DEADLINE_S, **changes: Any) -> AsyncIterator[Service]:
+async def serving(
+    folder: Path, *, within_s: float = DEADLINE_S, sinks: Sequence[Sink] = (), **changes: Any
+) -> AsyncIterator[Service]:
     """Run a server until the block ends, with a database in this folder unless another is named."""
     settings = Settings(
-        port=0,
         **{
             "host": "127.0.0.1",
+            "port": 0,
             "database_url": f"sqlite:///{folder}/graphwire.db",
             "graphs": (GRAPHS,),
             "drain_s": 2.0,
@@ -65,7 +68,7 @@ async def serving(folder: Path, *, within_s: float = DEADLINE_S, **changes: Any)
         },
     )
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    server = make_server(settings, ready=lambda _, port: ready.set_result(port))
+    server = make_server(settings, ready=lambda _, port: ready.set_result(port), sinks=sinks)
     async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
         task = group.create_task(server.serve())
         first: set[asyncio.Future[Any]] = {task, ready}  # a start that fails ends the task

@@ -12,6 +12,7 @@ from tests.live.log_lines import log_lines
 from tests.live.serving import Service, connection, request, serving
 
 START = "/graphs/chain/execute"
+COUNTED = {"id": "counted", "nodes": [{"id": "n", "type": "transform", "config": {"set": {"x": "1"}}}]}
 
 
 async def refused(service: Service, body: bytes, path: str = START) -> tuple[int, dict[str, object]]:
@@ -314,3 +315,29 @@ async def test_large_bodies_that_are_read_keep_nothing_else_waiting_and_too_many
         finally:
             go.set()
         assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {200}
+
+
+@pytest.mark.parametrize("route", ["execute", "execute/wait", "execute/stream"])
+async def test_what_a_graph_does_not_take_to_start_with_is_refused_at_its_place(service: Service, route: str) -> None:
+    await service.client.post(
+        "/graphs", json={**COUNTED, "state": {"schema": {"properties": {"n": {"type": "integer"}}}}}
+    )
+
+    body = b'{\n  "entry": ["n", "m"],\n  "state": {"n": "one"}\n}'
+    _, problem = await refused(service, body, f"/graphs/counted/{route}")
+
+    errors = problem["errors"]
+    assert isinstance(errors, list)
+    assert [(each["pointer"], each["line"], each["column"]) for each in errors] == [
+        ("/entry/1", 2, 18),
+        ("/state/n", 3, 18),
+    ]
+
+
+async def test_what_an_empty_body_leaves_out_has_no_place(service: Service) -> None:
+    await service.client.post("/graphs", json={**COUNTED, "state": {"schema": {"required": ["n"]}}})
+
+    answer = await service.client.post("/graphs/counted/execute")
+
+    assert answer.json()["code"] == "state_invalid"
+    assert [set(each) for each in answer.json()["errors"]] == [{"pointer", "code", "detail"}]

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -90,6 +91,25 @@ async def test_streams_of_a_damaged_history_say_that_they_end(service: Service, 
     assert blocks[-1].data["data"]["code"] == "history_damaged"
     last: dict[str, Any] = json.loads(lines[-1])
     assert (last["type"], last["data"]["code"], last["after"]) == ("stream_closed", "history_damaged", 1)
+
+
+@pytest.mark.bad_input(141)
+async def test_a_damaged_event_of_the_service_ends_who_comes_to_it_and_nobody_behind_it(
+    service: Service, tmp_path: Path
+) -> None:
+    last = (await service.client.get("/events", headers=JSON)).json()["last_seq"]
+    async with service.client.stream("GET", f"/events?after={last}", headers=NDJSON) as told:
+        with closing(sqlite3.connect(tmp_path / "graphwire.db")) as file, file:
+            row = (last + 1, "system.diagnostic", 9 * 10**18, b"{}")
+            file.execute("INSERT INTO service_events (seq, topic, at_us, data) VALUES (?, ?, ?, ?)", row)
+        await service.run("chain")
+        closed = json.loads([line async for line in told.aiter_lines()][-1])
+        page = await service.client.get(f"/events?after={last}", headers=JSON)
+        behind = await service.client.get(f"/events?after={last + 1}", headers=JSON)
+
+    assert (closed["type"], closed["data"]["code"], closed["after"]) == ("stream_closed", "history_damaged", last)
+    assert (page.status_code, page.json()["code"], page.json()["seq"]) == (500, "history_damaged", last + 1)
+    assert [event["topic"] for event in behind.json()["events"]] == ["execution.started", "execution.completed"]
 
 
 @pytest.mark.bad_input(141)

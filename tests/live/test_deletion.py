@@ -1,12 +1,10 @@
 """Executions that are deleted: at once for everybody, whoever reads them."""
 
-import json
-
 import pytest
 
 from tests.databases import on_each_database
 from tests.live.control import gates
-from tests.live.serving import Service, connection, numbers, parse, request, types
+from tests.live.serving import Service
 
 pytestmark = on_each_database
 
@@ -50,30 +48,3 @@ async def test_a_key_of_a_deleted_execution_starts_nothing_anew(service: Service
 
     assert again.status_code == 404
     assert (await service.client.get("/executions")).json()["items"] == []
-
-
-@pytest.mark.bad_input(76, 142)
-@pytest.mark.parametrize("accept", ["text/event-stream", "application/x-ndjson"])
-async def test_a_stream_of_what_is_deleted_says_so_between_two_events_and_ends(service: Service, accept: str) -> None:
-    state = {"count": 3_000, "text": "x" * 2_000}
-    execution = (await service.run("talk", state=state))["id"]
-
-    async with connection(service.port) as reader:
-        await reader.send(request("GET", f"/executions/{execution}/events", Accept=accept))
-        await reader.head()
-        got = await reader.chunk()
-        assert (await service.client.delete(f"/executions/{execution}")).status_code == 204
-        while chunk := await reader.chunk():
-            got += chunk
-
-    if accept == "text/event-stream":
-        blocks = parse(got)
-        last, seqs = blocks[-1].data, numbers(blocks)
-        assert types(blocks).count("stream_closed") == 1
-    else:
-        lines = [json.loads(line) for line in got.splitlines()]
-        last, seqs = lines[-1], [line["seq"] for line in lines if "seq" in line]
-    assert (last["type"], last["data"]["code"]) == ("stream_closed", "deleted")
-    assert "retry_ms" not in last["data"]
-    assert seqs == list(range(1, len(seqs) + 1))
-    assert len(seqs) < 3_000

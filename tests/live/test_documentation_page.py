@@ -33,7 +33,7 @@ async def test_the_page_loads_nothing_from_elsewhere(service: Service) -> None:
     page = await service.client.get("/docs")
 
     addresses = set(re.findall(r"(?:src|href)=\"([^\"]+)\"", page.text))
-    assert addresses == ASSETS | {"/openapi.json"}
+    assert addresses == ASSETS | {"/openapi.json", "/docs/websocket"}
     assert "//" not in page.text
     for address in addresses:
         asset = await service.client.get(address)
@@ -101,3 +101,16 @@ async def test_every_event_of_the_examples_fits_the_published_schema(tmp_path: P
                     validator.validate(block.data)
                     seen.add(block["event"])
     assert seen >= {"node_started", "node_completed", "node_message", "data_flow", "state_changed", "stream_end"}
+
+
+@pytest.mark.bad_input(57)
+@pytest.mark.parametrize("path", ["/docs", "/docs/swagger-ui-bundle.js", "/client.js", "/schemas/events"])
+async def test_a_range_of_many_parts_is_passed_over(service: Service, path: str) -> None:
+    whole = await service.client.get(path)
+
+    most = await service.client.get(path, headers={"Range": "bytes=" + ",".join(["0-1"] * 4_000)})
+    more = await service.client.get(path, headers={"Range": "bytes=" + ",".join(["0-1"] * 10_000)})
+
+    assert (most.status_code, most.content) == (200, whole.content)
+    assert "content-range" not in most.headers
+    assert (more.status_code, more.json()["code"]) == (431, "headers_too_large")

@@ -57,14 +57,15 @@ REFUSED: dict[str, Request] = {
     "unsupported_compression": ("POST", "/graphs/chain/execute", {**JSON, "Content-Encoding": "gzip"}, b"{}"),
     "unsupported_media_type": ("POST", "/graphs/chain/execute", {"Content-Type": "text/plain"}, b"{}"),
     "use_location": ("POST", "/graphs/chain/execute/stream", {"Last-Event-ID": "2"}, None),
+    "websocket_required": ("GET", "/ws", {}, None),
     "yaml_alias_limit": ("POST", "/graphs", YAML, MANY),
     "yaml_tag": ("POST", "/graphs", YAML, b"id: !!python/name:os.system made"),
     "bad_request": ("PUT", "/graphs/mine", {**JSON, "If-Match": "3"}, b"{}"),
 }  # fmt: skip
 ELSEWHERE = {
-    "address_too_long", "at_capacity", "body_too_large", "code_changed", "graph_in_use", "headers_too_large",
-    "history_damaged", "internal", "misplaced_key", "shutting_down", "storage_unavailable", "too_many_failures",
-    "unauthorized",
+    "address_too_long", "at_capacity", "body_too_large", "code_changed", "execution_exists", "graph_in_use",
+    "headers_too_large", "history_damaged", "internal", "misplaced_key", "shutting_down", "storage_unavailable",
+    "too_many_failures", "unauthorized",
 }  # fmt: skip
 """Codes whose requests need more than a line; tests of their own bring them about."""
 

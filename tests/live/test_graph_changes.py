@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 
 from app.storage.repositories.executions import ExecutionRepository
@@ -29,6 +30,16 @@ def hold(monkeypatch: pytest.MonkeyPatch, repository: type[Any], name: str, *, f
         return done
 
     monkeypatch.setattr(repository, name, held)
+
+
+async def start_held(
+    group: asyncio.TaskGroup, service: Service, monkeypatch: pytest.MonkeyPatch, route: str
+) -> asyncio.Task[httpx.Response]:
+    """Start an execution of the graph ``made``, which gets no further than the gate ``node_durations``."""
+    hold(monkeypatch, ExecutionRepository, "node_durations", first=True)
+    starting = group.create_task(service.client.post(f"/graphs/made/{route}"))
+    await gates["node_durations"].reached.wait()
+    return starting
 
 
 async def test_a_read_during_a_change_does_not_bring_the_old_version_back(
@@ -70,10 +81,8 @@ async def test_a_graph_is_not_deleted_while_an_execution_of_it_starts(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await service.client.post("/graphs", json=definition())
-    hold(monkeypatch, ExecutionRepository, "node_durations", first=True)
     async with asyncio.TaskGroup() as group:
-        starting = group.create_task(service.client.post("/graphs/made/execute/wait"))
-        await gates["node_durations"].reached.wait()
+        starting = await start_held(group, service, monkeypatch, "execute/wait")
         refused = await service.client.delete("/graphs/made")
         gates["node_durations"].opened.set()
 

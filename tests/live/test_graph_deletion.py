@@ -5,25 +5,20 @@ from typing import Any
 
 import pytest
 
-from app.storage.repositories.executions import ExecutionRepository
 from app.storage.repositories.graphs import GraphRepository, Put
 from tests.databases import on_each_database
 from tests.live.control import gates
 from tests.live.serving import Service, parse, types
-from tests.live.test_graph_changes import hold
+from tests.live.test_graph_changes import definition, start_held
 
-DELAY = {"id": "n", "type": "delay", "config": {"seconds": 600}}
-
-
-def definition(**fields: Any) -> dict[str, Any]:
-    return {"id": "made", "nodes": [DELAY], **fields}
+LONG_S = 600
 
 
 @on_each_database
 @pytest.mark.capability("GRF-07")
 @pytest.mark.bad_input(36)
 async def test_a_graph_is_not_deleted_while_it_is_executed(service: Service) -> None:
-    await service.client.post("/graphs", json=definition())
+    await service.client.post("/graphs", json=definition(LONG_S))
     executions = [await service.start("made") for _ in range(2)]
 
     refused = await service.client.delete("/graphs/made")
@@ -41,7 +36,7 @@ async def test_a_graph_is_not_deleted_while_it_is_executed(service: Service) -> 
 @pytest.mark.capability("GRF-07")
 @pytest.mark.bad_input(36)
 async def test_a_forced_deletion_ends_the_executions_first_and_their_streams_say_so(service: Service) -> None:
-    await service.client.post("/graphs", json=definition())
+    await service.client.post("/graphs", json=definition(LONG_S))
     executions = [await service.start("made") for _ in range(3)]
     other = await service.start("gated")
 
@@ -69,11 +64,9 @@ async def test_a_forced_deletion_ends_the_executions_first_and_their_streams_say
 async def test_a_forced_deletion_takes_in_what_starts_and_what_comes_later_finds_no_graph(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await service.client.post("/graphs", json=definition())
-    hold(monkeypatch, ExecutionRepository, "node_durations", first=True)
+    await service.client.post("/graphs", json=definition(LONG_S))
     async with asyncio.TaskGroup() as group:
-        starting = group.create_task(service.client.post("/graphs/made/execute"))
-        await gates["node_durations"].reached.wait()
+        starting = await start_held(group, service, monkeypatch, "execute")
         deleting = group.create_task(service.client.delete("/graphs/made?force=true"))
         await service.client.get("/health/live")
         later = group.create_task(service.client.post("/graphs/made/execute"))
@@ -88,7 +81,7 @@ async def test_a_forced_deletion_takes_in_what_starts_and_what_comes_later_finds
 
 @pytest.mark.bad_input(35, 36)
 async def test_a_forced_deletion_of_another_version_cancels_nothing(service: Service) -> None:
-    await service.client.post("/graphs", json=definition())
+    await service.client.post("/graphs", json=definition(LONG_S))
     execution = await service.start("made")
 
     refused = await service.client.delete("/graphs/made?force=true", headers={"If-Match": '"2"'})
@@ -101,7 +94,7 @@ async def test_a_forced_deletion_of_another_version_cancels_nothing(service: Ser
 
 
 async def test_a_graph_with_executions_that_have_ended_is_deleted_without_force(service: Service) -> None:
-    await service.client.post("/graphs", json={"id": "made", "nodes": [{**DELAY, "config": {"seconds": 0}}]})
+    await service.client.post("/graphs", json=definition())
     ended = await service.run("made")
 
     assert (await service.client.delete("/graphs/made")).status_code == 204
@@ -125,12 +118,12 @@ async def test_a_forced_deletion_that_loses_against_a_change_cancels_nothing(
         await go.wait()  # for its turn to write, say
         return await original(*arguments, **keywords)
 
-    await service.client.post("/graphs", json=definition())
+    await service.client.post("/graphs", json=definition(LONG_S))
     execution = await service.start("made")
     monkeypatch.setattr(GraphRepository, "put", put)
     async with asyncio.TaskGroup() as group:
         changing = group.create_task(
-            service.client.put("/graphs/made", json=definition(name="Changed"), headers={"If-Match": '"1"'})
+            service.client.put("/graphs/made", json=definition(LONG_S, name="Changed"), headers={"If-Match": '"1"'})
         )
         await begun.wait()
         deleting = group.create_task(service.client.delete("/graphs/made?force=true", headers={"If-Match": '"1"'}))

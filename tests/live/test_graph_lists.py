@@ -180,13 +180,13 @@ async def test_large_graphs_are_looked_at_beside_the_loop_a_few_a_page_and_once(
         for number in range(3):
             await service.client.post("/graphs", json=definition(f"large{number}", nodes=large))
     on_the_loop: list[bool] = []
-    original = validation.validate_value
+    original = validation.validate
 
     def noted(*arguments: Any, **keywords: Any) -> Any:
         on_the_loop.append(threading.current_thread() is threading.main_thread())
         return original(*arguments, **keywords)
 
-    monkeypatch.setattr(derived, "validate_value", noted)
+    monkeypatch.setattr(derived, "validate", noted)
     monkeypatch.setattr(graphs, "MARKED_BYTES", 100_000)
     async with serving(tmp_path, graphs=()) as service:
         pages = [(await service.client.get("/graphs")).json()["items"] for _ in range(4)]

@@ -153,7 +153,10 @@ async def test_a_change_says_which_version_it_was_made_for(service: Service) -> 
         (['"1"', '"2"'], 200),
         (',"2" ,,', 200),
         ('"1"', 412),
+        ('"2-yaml"', 200),
         ('W/"2"', 412),
+        ('"1-yaml"', 412),
+        ('"2-json"', 412),
         ('"02"', 412),
         ('"other", ""', 412),
         ('"' + "9" * 5_000 + '"', 412),
@@ -261,12 +264,18 @@ async def test_a_version_is_yaml_for_whoever_accepts_that(service: Service) -> N
     yaml = {"Accept": "application/yaml"}
 
     answer = await service.client.get("/graphs/made/versions/1", headers=yaml)
-    known = await service.client.get("/graphs/made/versions/1", headers={**yaml, "If-None-Match": '"1"'})
+    known = await service.client.get("/graphs/made/versions/1", headers={**yaml, "If-None-Match": '"1-yaml"'})
+    in_json = await service.client.get("/graphs/made/versions/1", headers={**yaml, "If-None-Match": '"1"'})
+    in_yaml = await service.client.get("/graphs/made/versions/1", headers={"If-None-Match": '"1-yaml"'})
+    changed = await put(service, '"2-yaml"', name="Third")
 
     assert answer.headers["content-type"].startswith("application/yaml")
     assert read_document(answer.content, "yaml").value == (await service.client.get("/graphs/made/versions/1")).json()
-    assert (answer.headers["etag"], answer.headers["vary"]) == ('"1"', "Accept")
-    assert (known.status_code, known.headers["vary"]) == (304, "Accept")
+    assert (answer.headers["etag"], answer.headers["vary"]) == ('"1-yaml"', "Accept")
+    assert (known.status_code, known.headers["etag"], known.headers["vary"]) == (304, '"1-yaml"', "Accept")
+    assert (in_json.status_code, in_json.content) == (200, answer.content)
+    assert (in_yaml.status_code, in_yaml.headers["etag"]) == (200, '"1"')
+    assert (changed.status_code, changed.headers["etag"]) == (200, '"3"')
 
 
 async def test_a_graph_that_is_made_again_goes_on_counting(service: Service) -> None:

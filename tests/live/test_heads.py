@@ -11,6 +11,7 @@ from app.transports import heads
 from tests.live.control import gates
 from tests.live.serving import RawConnection, Service, connection, request, serving
 
+KEY = "the-key-of-these-tests"
 HOST = b"Host: 127.0.0.1\r\n"
 GET = b"GET /health/live HTTP/1.1\r\n" + HOST
 POST = b"POST /graphs HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
@@ -158,9 +159,37 @@ async def test_a_request_that_could_be_read_in_two_ways_is_refused(service: Serv
 
 
 @pytest.mark.bad_input(50)
+@pytest.mark.parametrize("form", ["text/event-stream", "application/x-ndjson"])
+async def test_the_end_of_the_connection_ends_a_stream_to_an_old_client(service: Service, form: str) -> None:
+    execution = (await service.run("chain"))["id"]
+    address = f"/executions/{execution}/events"
+    whole = (await service.client.get(address, headers={"Accept": form})).content
+    async with asyncio.timeout(10), connection(service.port) as raw:
+        asked = f"GET {address} HTTP/1.0\r\nHost: 127.0.0.1\r\nConnection: keep-alive\r\nAccept: {form}\r\n\r\n"
+        await raw.send(asked.encode())
+        head, _, body = (await raw.reader.read()).partition(b"\r\n\r\n")
+
+    lines = head.lower().split(b"\r\n")
+    assert [line for line in lines if line.startswith((b"connection:", b"transfer-encoding:"))] == [
+        b"connection: close"
+    ]
+    assert body.splitlines()[1:] == whole.splitlines()[1:]  # the first may have another ``retry``
+    assert body
+
+
+async def test_an_answer_of_a_known_length_to_an_old_client_is_as_long(service: Service) -> None:
+    async with asyncio.timeout(10), connection(service.port) as raw:
+        await raw.send(b"GET /graphs HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+        status, headers, body = await raw.answer()
+
+        assert (status, headers.get("connection"), "transfer-encoding" in headers) == (200, "close", False)
+        assert json.loads(body)
+        assert await raw.reader.read() == b""
+
+
 async def test_a_trailer_is_no_header(tmp_path: Path) -> None:
-    async with serving(tmp_path, api_key="right") as service, connection(service.port) as raw:
-        await raw.send(CHUNKED + b"\r\n2\r\n{}\r\n0\r\nAuthorization: Bearer right\r\n\r\n")
+    async with serving(tmp_path, api_key=KEY) as service, connection(service.port) as raw:
+        await raw.send(CHUNKED + b"\r\n2\r\n{}\r\n0\r\nAuthorization: Bearer %b\r\n\r\n" % KEY.encode())
         status, _, _ = await raw.answer()
 
     assert status == 401

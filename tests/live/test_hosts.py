@@ -10,6 +10,7 @@ import pytest
 from app.services.executions import ExecutionService
 from tests.live.serving import Service, connection, serving
 
+KEY = "the-key-of-these-tests"
 PAGE = "https://page.example"
 
 
@@ -75,12 +76,12 @@ async def test_a_target_with_a_host_must_name_that_of_the_header(service: Servic
 
 @pytest.mark.bad_input(51)
 async def test_addresses_in_answers_never_hold_a_host(tmp_path: Path) -> None:
-    async with serving(tmp_path, api_key="right") as service:
+    async with serving(tmp_path, api_key=KEY) as service:
         status, headers, body = await ask(
-            service, "Host: evil.example", "Authorization: Bearer right", "Content-Length: 0",
+            service, "Host: evil.example", f"Authorization: Bearer {KEY}", "Content-Length: 0",
             target="/graphs/chain/execute", method="POST",
         )  # fmt: skip
-        listed = await ask(service, "Host: evil.example", "Authorization: Bearer right", target="/executions?limit=1")
+        listed = await ask(service, "Host: evil.example", f"Authorization: Bearer {KEY}", target="/executions?limit=1")
 
     assert status == 202
     assert headers["location"] == f"/executions/{body['id']}"
@@ -89,7 +90,7 @@ async def test_addresses_in_answers_never_hold_a_host(tmp_path: Path) -> None:
 
 @pytest.mark.bad_input(51)
 async def test_an_operator_names_the_hosts_of_the_service(tmp_path: Path) -> None:
-    async with serving(tmp_path, allowed_hosts=("graphs.example",), api_key="right") as service:
+    async with serving(tmp_path, allowed_hosts=("graphs.example",), api_key=KEY) as service:
         named = await ask(service, "Host: Graphs.Example:8443", target="/health/live")
         local = await ask(service, "Host: 127.0.0.1", target="/health/live")
         other = await ask(service, "Host: evil.example", target="/health/live")
@@ -164,7 +165,7 @@ async def test_cors_is_off_by_default(service: Service) -> None:
 
 async def test_a_page_of_a_named_origin_may_ask_beforehand_what_it_may_send(tmp_path: Path) -> None:
     wanted = "authorization,content-type,idempotency-key,if-match,if-none-match,last-event-id"
-    async with serving(tmp_path, cors_origins=(PAGE,), api_key="right") as service:
+    async with serving(tmp_path, cors_origins=(PAGE,), api_key=KEY) as service:
         status, headers, _ = await ask(
             service, "Host: graphs.example", f"Origin: {PAGE}", "Access-Control-Request-Method: POST",
             f"Access-Control-Request-Headers: {wanted}", target="/graphs/chain/execute/stream", method="OPTIONS",
@@ -190,8 +191,8 @@ async def test_a_page_of_a_named_origin_may_ask_beforehand_what_it_may_send(tmp_
 
 
 async def test_a_page_of_a_named_origin_can_read_answers_refusals_and_streams(tmp_path: Path) -> None:
-    page = {"Origin": PAGE, "Authorization": "Bearer right"}
-    async with serving(tmp_path, cors_origins=(PAGE,), api_key="right") as service:
+    page = {"Origin": PAGE, "Authorization": f"Bearer {KEY}"}
+    async with serving(tmp_path, cors_origins=(PAGE,), api_key=KEY) as service:
         stream = await service.client.post("/graphs/chain/execute/stream", headers=page)
         answers = [
             stream,

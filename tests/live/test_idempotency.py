@@ -305,6 +305,7 @@ import os, signal, sys
 from pathlib import Path
 from app.server import make_server
 from app.services.executions import ExecutionService
+from app.services.foreign import ForeignService
 from app.services.graphs import GraphService
 from app.settings import Settings
 
@@ -316,14 +317,15 @@ def dying(original):
         return await original(*arguments, **named)
     return die
 
-for service, name in ((ExecutionService, "start"), (ExecutionService, "cancel"), (GraphService, "create")):
+executions = (ExecutionService, "start"), (ExecutionService, "cancel"), (ForeignService, "append")
+for service, name in (*executions, (GraphService, "create")):
     setattr(service, name, dying(getattr(service, name)))
 settings = Settings(port=0, database_url=f"sqlite:///{sys.argv[1]}/graphwire.db", graphs=(Path(sys.argv[3]),))
 make_server(settings, ready=lambda _, port: print(port, flush=True)).run()
 """
 
 
-async def kill_while_answering(folder: Path, path: str, body: dict[str, Any], *, dies_at: str = "start") -> list[str]:
+async def kill_while_answering(folder: Path, path: str, body: Any, *, dies_at: str = "start") -> list[str]:
     """Send a request to a process that dies before it answers; returns the executions that were listed before."""
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-c", DYING, str(folder), dies_at, str(GRAPHS), stdout=asyncio.subprocess.PIPE, cwd=PROJECT,

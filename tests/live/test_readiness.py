@@ -50,7 +50,7 @@ async def test_files_with_problems_are_counted_and_keep_nobody_from_being_served
     async with serving(tmp_path, graphs=(folder,)) as service:
         ready = await service.client.get("/health/ready")
 
-    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "troubled_files": 1})
+    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "troubled_files": 1, "sinks": []})
 
 
 async def test_nobody_is_answered_before_the_start_is_done(tmp_path: Path) -> None:

@@ -1,10 +1,5 @@
 import asyncio
-import os
-import re
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -12,55 +7,10 @@ import pytest
 
 from tests.databases import on_each_database
 from tests.live.control import gates
-from tests.live.serving import GRAPHS, Service, parse, serving, types
+from tests.live.processes import COMMAND, environment, process
+from tests.live.serving import Service, parse, serving, types
 
 JSON = {"Accept": "application/json"}
-
-
-@asynccontextmanager
-async def process(folder: Path, **variables: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """Run ``graphwire serve`` as it is run by people; give its address, too."""
-    environment = {
-        **os.environ,
-        "GRAPHWIRE_DATABASE_URL": f"sqlite:///{folder}/graphwire.db",
-        "GRAPHWIRE_GRAPHS": str(GRAPHS),
-        **variables,
-    }
-    command = [sys.executable, "-m", "app", "serve", "--port", "0"]
-    running = await asyncio.create_subprocess_exec(
-        *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        assert running.stdout is not None
-        async with asyncio.timeout(20):
-            said = (await running.stdout.readuntil(b"curl -N")).decode()
-        found = re.search(r"http://\S+", said)
-        assert found is not None
-        yield running, found[0]
-    finally:
-        if running.returncode is None:
-            running.kill()
-        await running.wait()
-
-
-@pytest.mark.capability("SSE-13")
-async def test_streams_are_told_to_come_back_when_the_service_stops(service: Service) -> None:
-    execution = await service.start("gated")
-    await gates["gate"].reached.wait()
-
-    async with service.client.stream("GET", f"/executions/{execution}/events") as answer:
-        lines = answer.aiter_lines()
-        async for line in lines:
-            if line == "id: 2":
-                break
-        service.drain()
-        rest = parse(("\n".join([line async for line in lines]) + "\n").encode())
-
-    assert types(rest) == ["stream_closed"]
-    assert rest[0]["id"] == "2"
-    assert rest[0].data["data"]["code"] == "shutting_down"
-    assert 1_000 <= rest[0].data["data"]["retry_ms"] <= 5_000
-    gates["gate"].opened.set()
 
 
 async def test_while_the_service_stops_new_work_is_refused_and_reading_is_told_to_come_back(service: Service) -> None:
@@ -135,7 +85,8 @@ async def test_executions_get_the_time_that_the_setting_says(tmp_path: Path) -> 
 @pytest.mark.capability("OPS-03", "OPS-08")
 @pytest.mark.bad_input(129)
 async def test_the_command_serves_and_ends_in_time_when_it_is_told_to(tmp_path: Path) -> None:
-    async with process(tmp_path, GRAPHWIRE_DRAIN_S="1") as (running, address), httpx.AsyncClient() as client:
+    async with process(tmp_path, GRAPHWIRE_DRAIN_S="1") as served, httpx.AsyncClient() as client:
+        running, address = served.process, served.address
         assert (await client.get(f"{address}/health/ready")).status_code == 200
         async with client.stream("POST", f"{address}/graphs/gated/execute/stream") as answer:
             lines = answer.aiter_lines()
@@ -158,9 +109,10 @@ async def test_what_a_killed_process_left_is_ended_by_the_next_and_readers_resum
 ) -> None:
     talk = {"state": {"count": 3, "gate": "never"}}
     async with (
-        process(tmp_path, GRAPHWIRE_DATABASE_URL=database_url) as (running, address),
+        process(tmp_path, GRAPHWIRE_DATABASE_URL=database_url) as served,
         httpx.AsyncClient() as client,
     ):
+        running, address = served.process, served.address
         chain = (await client.post(f"{address}/graphs/chain/execute/wait", json={})).json()["id"]
         async with client.stream("POST", f"{address}/graphs/talk/execute/stream", json=talk) as answer:
             execution = answer.headers["location"]
@@ -197,10 +149,8 @@ async def test_a_second_server_on_the_same_database_says_why_it_does_not_start(
 ) -> None:
     async with serving(tmp_path, database_url=database_url):
         second = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "app", "serve", "--port", "0",
-            env={**os.environ, "GRAPHWIRE_DATABASE_URL": database_url},
-            stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+            *COMMAND, env=environment(tmp_path, GRAPHWIRE_DATABASE_URL=database_url), stderr=asyncio.subprocess.PIPE
+        )
         _, said = await second.communicate()
 
     assert second.returncode != 0

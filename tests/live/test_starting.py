@@ -21,7 +21,11 @@ async def test_a_start_is_accepted_with_the_place_where_the_execution_is_found(s
         "graph_id": "chain",
         "graph_version": 1,
         "status": "running",
-        "links": {"self": f"/executions/{body['id']}", "events": f"/executions/{body['id']}/events"},
+        "links": {
+            "self": f"/executions/{body['id']}",
+            "events": f"/executions/{body['id']}/events",
+            "websocket": f"/executions/{body['id']}/ws",
+        },
     }
 
 

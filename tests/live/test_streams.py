@@ -7,12 +7,12 @@ from typing import Any
 import httpx
 import pytest
 from httpx_sse import aconnect_sse
-from hypothesis import given
-from hypothesis import strategies as st
 
+from app.services.readers import ExecutionHistory
 from tests.databases import on_each_database
 from tests.live.control import gates
-from tests.live.serving import Service, connection, numbers, parse, request, serving, types
+from tests.live.serving import Service, connection, numbers, parse, request, serving
+from tests.live.sockets import socket
 
 
 async def wire(service: Service, path: str, **headers: str) -> bytes:
@@ -152,22 +152,6 @@ async def test_the_header_wins_over_the_query_and_an_empty_one_is_none(service: 
     assert numbers(parse(empty.content))[0] == 3
 
 
-@pytest.mark.bad_input(65)
-@pytest.mark.parametrize("accept", ["text/event-stream", "application/x-ndjson", "application/json"])
-async def test_a_place_in_the_future_is_refused_of_ended_and_live_executions(service: Service, accept: str) -> None:
-    ended = (await service.run("chain"))["id"]
-    live = await service.start("gated")
-    await gates["gate"].reached.wait()
-
-    for execution, last in ((ended, 9), (live, 2)):
-        answer = await service.client.get(
-            f"/executions/{execution}/events", params={"after": last + 1}, headers={"Accept": accept}
-        )
-        assert answer.status_code == 400
-        assert answer.json()["last_seq"] == last
-    gates["gate"].opened.set()
-
-
 @pytest.mark.bad_input(67)
 async def test_who_has_the_sentinel_is_told_that_nothing_follows(service: Service) -> None:
     execution = (await service.run("chain"))["id"]
@@ -206,20 +190,6 @@ async def test_an_accept_that_nothing_satisfies_is_refused_with_the_list(service
         assert "application/json" in answer.json()["offered"]
 
 
-@pytest.mark.capability("SSE-12")
-@pytest.mark.bad_input(77)
-async def test_a_filter_leaves_out_the_rest_but_never_the_end(service: Service) -> None:
-    execution = (await service.run("chain"))["id"]
-
-    nothing = await service.events(execution, types="node_failed")
-    started = await service.events(execution, types="node_started,node_failed", nodes="second")
-    node = await service.events(execution, nodes=["third"])
-
-    assert types(nothing) == ["execution_completed", "stream_end"]
-    assert types(started) == ["node_started", "execution_completed", "stream_end"]
-    assert numbers(node) == [1, 6, 7, 8, 9]
-
-
 @pytest.mark.bad_input(77)
 async def test_a_filter_that_names_what_does_not_exist_is_refused(service: Service) -> None:
     execution = (await service.run("chain"))["id"]
@@ -251,54 +221,6 @@ async def test_silence_is_broken_by_a_bare_comment_line(tmp_path: Path) -> None:
     assert numbers(blocks) == list(range(1, 6))
 
 
-@pytest.mark.capability("SSE-07")
-@pytest.mark.parametrize("query", ["heartbeat_event=1", "types=stream_end"])
-async def test_a_heartbeat_that_scripts_can_see_names_the_place_to_resume_at(tmp_path: Path, query: str) -> None:
-    async with serving(tmp_path, heartbeat_s=0.05) as service:
-        execution = await service.start("gated")
-        await gates["gate"].reached.wait()
-        async with aconnect_sse(service.client, "GET", f"/executions/{execution}/events?{query}") as source:
-            async for event in source.aiter_sse():
-                if event.event == "heartbeat":
-                    notice = json.loads(event.data)
-                    if notice.get("after") == 2:
-                        break
-        gates["gate"].opened.set()
-
-    assert event.id == "2"
-    assert "seq" not in notice
-    assert (notice["type"], notice["code"]) == ("heartbeat", 20)
-
-
-async def test_a_heartbeat_on_ndjson_is_a_notice(tmp_path: Path) -> None:
-    async with serving(tmp_path, heartbeat_s=0.05) as service:
-        headers = {"Accept": "application/x-ndjson"}
-        async with service.client.stream("POST", "/graphs/gated/execute/stream", headers=headers) as answer:
-            async for line in answer.aiter_lines():
-                if json.loads(line)["type"] == "heartbeat":
-                    break
-        gates["gate"].opened.set()
-
-    assert json.loads(line)["after"] == 2
-
-
-@on_each_database
-@pytest.mark.capability("HUB-22")
-async def test_a_reader_that_is_behind_the_ring_gets_everything_with_no_seam(tmp_path: Path, database_url: str) -> None:
-    async with serving(tmp_path, database_url=database_url, ring_events=4) as service:
-        execution = await service.start("talk", state={"gate": "gate", "count": 500})
-        await gates["gate"].reached.wait()
-
-        async with service.client.stream("GET", f"/executions/{execution}/events") as answer:
-            received = b""
-            async for chunk in answer.aiter_raw():
-                received += chunk
-                if b'"number":499' in received:
-                    gates["gate"].opened.set()
-
-    assert numbers(parse(received)) == list(range(1, 506 + 1))
-
-
 async def test_what_is_ready_together_leaves_in_few_writes_of_bounded_size(service: Service) -> None:
     execution = (await service.run("talk", state={"count": 2_000}))["id"]
 
@@ -313,43 +235,6 @@ async def test_what_is_ready_together_leaves_in_few_writes_of_bounded_size(servi
     assert max(map(len, chunks)) <= 65_536
     assert len(chunks) < 60
     assert len(parse(b"".join(chunks))) == 2_000 + 5
-
-
-@on_each_database
-@pytest.mark.bad_input(74)
-async def test_a_connection_cut_at_any_byte_loses_and_repeats_nothing(service: Service) -> None:
-    execution = (await service.run("talk", state={"count": 200}))["id"]
-    path = f"/executions/{execution}/events"
-    whole = numbers(await service.events(execution))
-
-    @given(cuts=st.lists(st.integers(1, 20_000), max_size=20))
-    def read(cuts: list[int]) -> None:
-        seen.append(cuts)
-
-    seen: list[list[int]] = []
-    read()
-    for cuts in seen[:25]:
-        assert await read_with_cuts(service, path, cuts) == whole
-
-
-async def read_with_cuts(service: Service, path: str, cuts: list[int]) -> list[int]:
-    """Read a stream as a browser does, losing the connection after so many bytes each time."""
-    read: list[int] = []
-    last = ""
-    for cut in [*cuts, None]:
-        headers = {"Last-Event-ID": last} if last else {}
-        received = b""
-        async with service.client.stream("GET", path, headers=headers) as answer:
-            if answer.status_code == 204:
-                break
-            async for chunk in answer.aiter_raw():
-                received += chunk
-                if cut is not None and len(received) >= cut:
-                    break
-        blocks = parse(received if cut is None else received[:cut])
-        read += numbers(blocks)
-        last = blocks[-1]["id"] if blocks else last
-    return read
 
 
 async def test_an_execution_that_does_not_exist_has_no_events(service: Service) -> None:
@@ -426,3 +311,35 @@ async def test_browsers_and_other_clients_read_the_stream(service: Service) -> N
         events = [event async for event in source.aiter_sse()]
 
     assert [event.id for event in events if "seq" in json.loads(event.data)] == [str(n) for n in range(1, 10)]
+
+
+@pytest.mark.parametrize("form", ["text/event-stream", "application/x-ndjson", "websocket"])
+async def test_a_filtered_reader_that_catches_up_for_long_is_told_how_far_it_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    loop = asyncio.get_running_loop()
+    time, later = loop.time, [0.0]
+    read_events = ExecutionHistory.read_events
+
+    async def read_slowly(history: ExecutionHistory, *, after: int, upto: int, limit: int, max_bytes: int) -> Any:
+        if after == 10:
+            later[0] = 2.0  # so long it took up to here
+        return await read_events(history, after=after, upto=upto, limit=5, max_bytes=max_bytes)
+
+    monkeypatch.setattr(ExecutionHistory, "read_events", read_slowly)
+    monkeypatch.setattr(loop, "time", lambda: time() + later[0])
+    async with serving(tmp_path, ring_events=1) as service:
+        execution = (await service.run("talk", state={"count": 40}))["id"]
+        query = "heartbeat=1&types=execution_completed"
+        if form == "websocket":
+            async with socket(service, f"/executions/{execution}/ws?{query}") as ws:
+                heartbeat = await ws.notice("heartbeat")
+                events = await ws.events()
+        else:
+            address = f"/executions/{execution}/events?{query}"
+            text = (await service.client.get(address, headers={"Accept": form})).text
+            lines = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith(("data: ", "{"))]
+            heartbeat, *events = [json.loads(line) for line in lines]
+
+    assert (heartbeat["type"], heartbeat["after"]) == ("heartbeat", 15)
+    assert [event["type"] for event in events] == ["execution_completed", "stream_end"]

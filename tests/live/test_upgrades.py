@@ -1,4 +1,4 @@
-"""Upgrades of a connection: none is offered, so the request is answered as if it had not asked for one."""
+"""Upgrades of a connection: but for the handshake of a WebSocket at its address each is passed over."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ import pytest
 from tests.live.control import gates
 from tests.live.serving import Service, connection, request, serving
 
-KEY = "first-key"
+KEY = "the-key-of-these-tests"
 RIGHT = {"Authorization": f"Bearer {KEY}"}
 H2C = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2_Settings": "AAA"}
 WEBSOCKET = {
@@ -35,7 +35,7 @@ async def test_an_upgrade_is_answered_as_the_plain_request_and_ends_the_connecti
 ) -> None:
     live = request("GET", "/health/live")
     ((status, _, _),) = await answers(service.port, request("GET", "/health/live", None, **upgrade) + live)
-    ((missing, headers, body),) = await answers(service.port, request("GET", "/ws", None, **upgrade) + live)
+    ((missing, headers, body),) = await answers(service.port, request("GET", "/nowhere", None, **upgrade) + live)
 
     assert (status, missing) == (200, 404)
     assert headers["content-type"] == "application/problem+json"
@@ -66,7 +66,7 @@ async def test_an_upgrade_never_overtakes_what_was_asked_before_it(service: Serv
         gates["gate"].opened.set()
         first, second = await raw.answer(), await raw.answer()
 
-        assert (first[0], second[0], second[1]["connection"]) == (200, 404, "close")
+        assert (first[0], second[0], second[1]["connection"]) == (200, 400, "close")
         assert await raw.reader.read() == b""
     assert json.loads(first[2])["status"] == "completed"
 
@@ -89,7 +89,7 @@ async def test_an_upgrade_never_stands_within_a_stream(service: Service, upgrade
         assert await raw.reader.read() == b""
     assert b"HTTP/1.1" not in stream
     assert b"event: stream_end" in stream
-    assert status == 404
+    assert status == 400
 
 
 @EACH
@@ -97,7 +97,7 @@ async def test_an_upgrade_needs_the_key_too(tmp_path: Path, upgrade: dict[str, s
     async with serving(tmp_path, api_key=KEY) as locked:
         found = []
         for headers in ({}, {"Sec_WebSocket_Protocol": f"graphwire.v1, bearer.{KEY}"}, RIGHT):
-            head = request("GET", "/ws", None, **upgrade, **headers)
+            head = request("GET", "/nowhere", None, **upgrade, **headers)
             ((status, _, body),) = await answers(locked.port, head)
             found.append((status, json.loads(body)["code"]))
 
@@ -111,7 +111,7 @@ async def test_an_upgrade_from_a_foreign_page_or_for_another_host_is_refused(
     own = f"http://127.0.0.1:{service.port}"
     found = []
     for host, origin in (("evil.example", own), (own[7:], "https://evil.example"), (own[7:], "null"), (own[7:], own)):
-        head = request("GET", "/ws", None, **upgrade, Origin=origin).replace(
+        head = request("GET", "/nowhere", None, **upgrade, Origin=origin).replace(
             b"Host: 127.0.0.1", f"Host: {host}".encode()
         )
         ((status, _, _),) = await answers(service.port, head)
@@ -134,3 +134,43 @@ async def test_junk_in_headers_of_an_upgrade_is_ignored(
 
             assert status == 200, (name, value)
     assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Sec_WebSocket_Version": "8"},
+        {"Sec_WebSocket_Key": "c2hvcnQ="},
+        {"Sec_WebSocket_Extensions": "'\"<>,;="},
+        {"Connection": "close"},
+        {"Upgrade": "h2c"},
+        {"Content_Length": "0"},
+    ],
+    ids=lambda changes: ",".join(changes),
+)
+async def test_what_is_no_handshake_is_answered_as_a_plain_request(service: Service, changes: dict[str, str]) -> None:
+    ((status, headers, body),) = await answers(service.port, request("GET", "/ws", None, **{**WEBSOCKET, **changes}))
+
+    assert (status, json.loads(body)["code"]) == (400, "websocket_required")
+    assert headers["sec-websocket-version"] == "13"
+
+
+async def test_frames_that_come_with_the_handshake_are_read(service: Service) -> None:
+    ping = b"\x89\x80\x00\x00\x00\x00"
+    async with asyncio.timeout(10), connection(service.port) as raw:
+        await raw.send(request("GET", "/ws", None, **WEBSOCKET) + ping)
+        status, headers = await raw.head()
+        pong = await raw.reader.readexactly(2)
+
+    assert (status, headers["sec-websocket-accept"]) == (101, "s3pplmbitxaq9kygzzhzrbk+xoo=")
+    assert pong == b"\x8a\x00"
+
+
+async def test_a_connection_that_was_used_before_can_become_a_websocket(service: Service) -> None:
+    async with asyncio.timeout(10), connection(service.port) as raw:
+        await raw.send(request("GET", "/health/live"))
+        await raw.answer()
+        await raw.send(request("GET", "/ws", None, **WEBSOCKET))
+        status, _ = await raw.head()
+
+    assert status == 101

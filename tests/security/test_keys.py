@@ -4,7 +4,7 @@ from app.security.keys import Keys, key_parameter, offered_keys, read_keys
 
 
 def test_keys_are_separated_by_commas() -> None:
-    assert read_keys(" one, two+/== ,") == ("one", "two+/==")
+    assert read_keys(" 0123456789abcdef, the-second+of+two/== ,") == ("0123456789abcdef", "the-second+of+two/==")
     assert read_keys(" , ") == ()
 
 
@@ -12,6 +12,12 @@ def test_keys_are_separated_by_commas() -> None:
 def test_a_key_that_no_header_can_carry_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="openssl rand"):
         read_keys(text)
+
+
+@pytest.mark.bad_input(124)
+def test_a_key_that_is_short_enough_to_guess_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 16 characters"):
+        read_keys("0123456789abcdef,0123456789abcde")
 
 
 @pytest.mark.bad_input(124)

@@ -10,6 +10,7 @@ from graphwire.engine.runner import Runner
 from graphwire.engine.supervisor import Supervisor
 from graphwire.errors import CommandNotAllowed, GraphInUse, GraphwireError, StorageUnavailable
 from graphwire.types import GraphId
+from tests.waiting import at_first_wait
 
 GRAPH = GraphId("orders")
 
@@ -106,12 +107,11 @@ async def test_what_starts_while_a_deletion_begins_is_ended_with_the_rest() -> N
     deletions = Deletions(cast(Supervisor, living))
     runner = FakeRunner("1")
 
-    async with asyncio.TaskGroup() as group:
-        async with deletions.starting(GRAPH):
-            ending = group.create_task(deletions.end_executions(GRAPH))
-            await asyncio.sleep(0)
-            assert not ending.done()
-            living.append(runner)
+    async with deletions.starting(GRAPH):
+        ending = await at_first_wait(deletions.end_executions(GRAPH))
+        assert not ending.done()
+        living.append(runner)
+    await ending
 
     assert runner.over.is_set()
 
@@ -128,12 +128,10 @@ async def test_starts_and_deletions_wait_for_a_deletion_that_has_begun() -> None
         async with deletions.deleting(GRAPH):
             done.append("deleted again")
 
-    async with asyncio.TaskGroup() as group:
-        async with deletions.deleting(GRAPH):
-            group.create_task(start())
-            group.create_task(delete())
-            await asyncio.sleep(0)
-            done.append("deleted")
+    async with deletions.deleting(GRAPH):
+        waiting = [await at_first_wait(start()), await at_first_wait(delete())]
+        done.append("deleted")
+    await asyncio.gather(*waiting)
 
     assert done[0] == "deleted"
     assert sorted(done[1:]) == ["deleted again", "started"]
@@ -153,19 +151,15 @@ async def test_a_deletion_waits_for_changes_that_have_begun_and_later_ones_wait_
         async with deletions.deleting(GRAPH):
             done.append("deleted")
 
-    async with asyncio.TaskGroup() as group:
-        for number in range(2):
-            group.create_task(change(number))
-        await asyncio.sleep(0)
-        group.create_task(delete())
-        await asyncio.sleep(0)
-        async with deletions.deleting(GraphId("other")):
-            done.append("deleted another")
-        may_end[1].set()
-        await asyncio.sleep(0)
-        late = group.create_task(change(1))
-        await asyncio.sleep(0)
-        assert not late.done()
-        may_end[0].set()
+    changes = [await at_first_wait(change(number)) for number in range(2)]
+    deletion = await at_first_wait(delete())
+    async with deletions.deleting(GraphId("other")):
+        done.append("deleted another")
+    may_end[1].set()
+    await changes[1]
+    late = await at_first_wait(change(1))
+    assert not late.done()
+    may_end[0].set()
+    await asyncio.gather(changes[0], deletion, late)
 
     assert done == ["deleted another", "changed 1", "changed 0", "deleted", "changed 1"]

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from app.storage.opening import open_database
 from app.storage.sqlite_database import SqliteDatabase
 from graphwire.errors import StorageUnavailable
+from tests.waiting import at_first_wait
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -178,8 +179,7 @@ async def test_writes_that_wait_for_a_locked_database_are_refused_together_and_h
 
     other = sqlite_database.connect()
     other.execute("BEGIN EXCLUSIVE")
-    writing = [asyncio.ensure_future(write()) for _ in range(50)]
-    await asyncio.sleep(0)
+    writing = [await at_first_wait(write()) for _ in range(50)]
     async with sqlite_database.read() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM graphs"))).scalar_one() == 0
     assert not any(one.done() for one in writing)

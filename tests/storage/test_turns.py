@@ -7,6 +7,7 @@ import pytest
 from app.storage.errors import KeyTaken
 from app.storage.turns import Turns
 from graphwire.errors import StorageUnavailable
+from tests.waiting import at_first_wait
 
 
 @pytest.mark.parametrize(
@@ -16,11 +17,11 @@ from graphwire.errors import StorageUnavailable
 async def test_what_waits_is_refused_with_another_only_where_the_database_refused_it(
     error: StorageUnavailable, others: str
 ) -> None:
-    turns = Turns()
+    turns, may_fail = Turns(), asyncio.Event()
 
     async def fail() -> None:
         async with turns.next():
-            await asyncio.sleep(0)
+            await may_fail.wait()
             raise error
 
     async def change() -> str:
@@ -30,7 +31,9 @@ async def test_what_waits_is_refused_with_another_only_where_the_database_refuse
         except StorageUnavailable:
             return "refused"
 
-    failed, *told = await asyncio.gather(fail(), change(), change(), return_exceptions=True)
+    waiting = [await at_first_wait(fail()), await at_first_wait(change()), await at_first_wait(change())]
+    may_fail.set()
+    failed, *told = await asyncio.gather(*waiting, return_exceptions=True)
 
     assert failed is error
     assert told == [others, others]

@@ -12,6 +12,7 @@ from app.storage.store import SqlExecutionStore
 from app.storage.write_order import WriteOrder
 from graphwire.types import GraphId
 from tests.storage.samples import NOW, RecordingOutbox, start_batch
+from tests.waiting import at_first_wait
 
 
 class ImpatientDatabase(SqliteDatabase):
@@ -83,8 +84,7 @@ async def test_a_change_that_is_cancelled_while_it_waits_holds_nothing_up() -> N
             pass
 
     async with order.turn():
-        waiting = asyncio.create_task(change())
-        await asyncio.sleep(0)
+        waiting = await at_first_wait(change())
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
 

@@ -231,5 +231,6 @@ async def test_what_gathers_while_a_group_is_written_is_stored_in_one_transactio
         "BEGIN IMMEDIATE",
         "INSERT INTO executions",
         "INSERT INTO event_chunks",
+        "INSERT INTO service_events",
         "COMMIT",
     ]

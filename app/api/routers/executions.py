@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from app.api import errors, pagination, refusals
 from app.api.bodies import read_model
+from app.api.commands import CANCEL
 from app.api.dependencies import BoundsDep, Deletions, Executions, Streams
 from app.api.idempotency import PARAMETER as KEY
 from app.api.idempotency import REPEATED, once, read_key, read_start_key, refuse_resumption
@@ -23,6 +24,7 @@ from app.api.schemas.bodies import described
 from app.api.schemas.examples import CANCELS, MODELS, STARTS, TICKING_STARTS
 from app.api.schemas.start import CancelRequest, StartRequest
 from app.api.schemas.streams import EVENTS
+from app.api.starts import read_start, start
 from app.services.idempotency import Turn
 from app.storage.repositories.executions import Sort
 from app.storage.repositories.idempotency import MadeEvent
@@ -38,7 +40,7 @@ from graphwire.errors import (
     quoted,
 )
 from graphwire.near_names import NearNames
-from graphwire.types import ExecutionId, GraphId
+from graphwire.types import ExecutionId
 
 router = APIRouter(tags=["executions"], dependencies=[Depends(accepts(JSON))])
 
@@ -69,12 +71,11 @@ async def execute_graph(
     repeated, one execution is started.
     """
     key = read_start_key(request)
-    body = await read_model(request, StartRequest, max_bytes=bounds.max_body_bytes, max_depth=bounds.max_json_depth)
-    async with once(request, key, body) as turn:
+    asked = await read_start(request, bounds)
+    async with once(request, key, asked.body) as turn:
         if not turn.is_repeated:
             refuse_resumption(request)
-            runner = await executions.start(GraphId(graph_id), body.wishes(), turn.claim)
-            turn.made = MadeEvent(runner.id, 1)
+            runner = await start(request, executions, graph_id, asked, turn)
             view = executions.view_live(runner)
     if turn.is_repeated:
         # The first answer again: the status was that of what has just begun.
@@ -106,13 +107,12 @@ async def execute_graph_and_wait(
     The answer is 200 for every end, for a failure too: `status` says which it was, and `error` why.
     """
     key = read_start_key(request)
-    body = await read_model(request, StartRequest, max_bytes=bounds.max_body_bytes, max_depth=bounds.max_json_depth)
+    asked = await read_start(request, bounds)
     runner: Runner | None = None
-    async with once(request, key, body) as turn:
+    async with once(request, key, asked.body) as turn:
         if not turn.is_repeated:
             refuse_resumption(request)
-            runner = await executions.start(GraphId(graph_id), body.wishes(), turn.claim)
-            turn.made = MadeEvent(runner.id, 1)
+            runner = await start(request, executions, graph_id, asked, turn)
     if turn.is_repeated:
         runner = executions.live(turn.event.execution_id)
     if runner is not None and not await while_there(request, executions.wait(runner, timeout_s)):
@@ -241,7 +241,7 @@ async def cancel_execution(
     body = await read_model(request, CancelRequest, max_bytes=bounds.max_body_bytes, max_depth=bounds.max_json_depth)
     async with once(request, key, body) as turn:
         if not turn.is_repeated:
-            seq = await executions.cancel(ExecutionId(execution_id), reason=body.reason, claim=turn.claim)
+            seq = await CANCEL.perform(executions, ExecutionId(execution_id), body, turn.claim)
             turn.made = MadeEvent(ExecutionId(execution_id), seq)
     return answers.answer(answers.Applied(turn.event.seq), 202, REPEATED if turn.is_repeated else None)
 

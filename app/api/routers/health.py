@@ -27,4 +27,11 @@ async def is_ready(ready: Ready) -> Response:
 
     The database is asked, unless something was stored within the last five seconds.
     """
-    return answers.answer(answers.Ready(await ready.check()))
+    troubles = await ready.check()
+    sinks = [
+        answers.SinkHealth(
+            sink.name, sink.handled, sink.failed, sink.lost, sink.waiting, sink.is_on, sink.last_error_at
+        )
+        for sink in troubles.sinks
+    ]
+    return answers.answer(answers.Ready(troubles.files, sinks))

@@ -13,6 +13,7 @@ from app.api.html import page
 router = APIRouter(tags=["service"])
 
 _LISTED = 1_000
+_LINKS = {"/docs": "Documentation", "/docs/websocket": "WebSocket", "/executions": "Executions"}
 
 
 @router.get("/", include_in_schema=False)
@@ -31,8 +32,8 @@ def _first_page(graphs: Sequence[tuple[str, str | None, str | None]], *, is_cut:
     ]
     more = "<p><a href='/graphs'>All graphs</a></p>" if is_cut else ""
     listed = f"<ul>{''.join(lines)}</ul>{more}" if lines else "<p>There are no graphs yet.</p>"
-    links = "<p><a href='/docs'>Documentation</a> · <a href='/executions'>Executions</a></p>"
-    return page("Graphwire", f"<h1>Graphwire</h1>{links}<h2>Graphs</h2>{listed}")
+    links = " · ".join(f"<a href='{address}'>{name}</a>" for address, name in _LINKS.items())
+    return page("Graphwire", f"<h1>Graphwire</h1><p>{links}</p><h2>Graphs</h2>{listed}")
 
 
 def _shown(text: str) -> str:

@@ -3,10 +3,10 @@
 import inspect
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from starlette.responses import Response
 
 from app.api.schemas.examples import MODELS
@@ -24,6 +24,7 @@ class Links(Struct):
 
     self: str
     events: str
+    websocket: str
 
 
 class Accepted(Struct):
@@ -52,6 +53,7 @@ class Summary(Struct):
     id: str
     graph_id: str
     graph_version: int
+    engine: Literal["graphwire", "foreign"]
     status: str
     outcome: str | None
     started_at: datetime
@@ -106,6 +108,31 @@ class Applied(Struct):
     """The number of the command's `command_accepted` event."""
 
     applied_seq: int
+
+
+class Taken(Struct):
+    """What became of a reported event. `duplicate` says that an event with this id was there before."""
+
+    id: str
+    seq: int
+    duplicate: bool
+
+
+class Command(Struct):
+    """A command that the producer has still to follow, as its `command_accepted` event has it."""
+
+    seq: int
+    command: str
+    arguments: Raw
+
+
+class Appended(Struct):
+    """The reported events are stored, in this order; what the execution is now, and what it was told to do."""
+
+    events: list[Taken]
+    last_seq: int
+    status: str
+    commands: list[Command]
 
 
 class Finding(Struct):
@@ -239,16 +266,29 @@ class Live(Struct):
     status: Literal["live"] = "live"
 
 
+class SinkHealth(Struct):
+    """How a sink fares, in events. `last_error` is in the log and in the service's own stream: it may name a path."""
+
+    name: str
+    handled: int
+    failed: Annotated[int, Meta(description="Not taken at the last attempt either.")]
+    lost: Annotated[int, Meta(description="It was too far behind for them.")]
+    waiting: Annotated[int, Meta(description="Still to be given to it.")]
+    is_on: Annotated[bool, Meta(description="Whether it is given anything.")]
+    last_error_at: datetime | None
+
+
 class Ready(Struct):
     """New work is taken. `troubled_files` of the graph folders have problems; the log says which."""
 
     troubled_files: int
+    sinks: Annotated[list[SinkHealth], Meta(description="Where events go besides readers.")]
     status: Literal["ready"] = "ready"
 
 
 ALL: tuple[type[Struct], ...] = (
-    Accepted, Applied, Difference, Execution, Executions, Graph, Graphs, Live, NodeTypes, Ready, Result, State,
-    Validation, Versions,
+    Accepted, Appended, Applied, Difference, Execution, Executions, Graph, Graphs, Live, NodeTypes, Ready, Result,
+    State, Validation, Versions,
 )  # fmt: skip
 
 
@@ -328,7 +368,8 @@ def findings(problems: Sequence[Problem]) -> list[Finding]:
 
 
 def _links(execution_id: str) -> Links:
-    return Links(self=address(execution_id), events=f"{address(execution_id)}/events")
+    own = address(execution_id)
+    return Links(self=own, events=f"{own}/events", websocket=f"{own}/ws")
 
 
 def _common(view: ExecutionView) -> dict[str, Any]:
@@ -336,6 +377,7 @@ def _common(view: ExecutionView) -> dict[str, Any]:
         "id": view.id,
         "graph_id": view.graph_id,
         "graph_version": view.graph_version,
+        "engine": view.engine,
         "status": view.status,
         "outcome": view.outcome,
         "started_at": view.started_at,

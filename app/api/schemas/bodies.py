@@ -9,7 +9,7 @@ from app.api.negotiation import JSON
 
 
 def described(
-    model: type[BaseModel] | None,
+    model: type[BaseModel] | Mapping[str, Any] | None,
     *,
     description: str,
     examples: Mapping[str, Any],
@@ -20,10 +20,13 @@ def described(
     """Return what a route's ``openapi_extra`` says about its body, and about headers that it reads itself.
 
     Args:
-        model: None for a body that may be anything.
+        model: None for a body that may be anything; a schema may be given instead.
         examples: By name: OpenAPI's example objects.
     """
-    schema = {} if model is None else {"$ref": f"#/components/schemas/{model.__name__}"}
+    if isinstance(model, type):
+        schema: Mapping[str, Any] = {"$ref": f"#/components/schemas/{model.__name__}"}
+    else:
+        schema = model or {}
     content = {name: {"schema": schema, "examples": dict(examples)} for name in media_types}
     body = {"description": description, "required": required, "content": content}
     return {"requestBody": body, "parameters": [dict(parameter) for parameter in parameters]}

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 EXECUTION_ID: Final = "01a1ff63-ccdc-754a-9525-3c87d1892412"
 _ADDRESS: Final = f"/executions/{EXECUTION_ID}"
-_LINKS: Final = {"self": _ADDRESS, "events": f"{_ADDRESS}/events"}
+_LINKS: Final = {"self": _ADDRESS, "events": f"{_ADDRESS}/events", "websocket": f"{_ADDRESS}/ws"}
 
 GREETING: Final = {"state": {"name": "Ada"}, "metadata": {"by": "docs"}}
 TICKS: Final = {"state": {"count": 8, "interval_ms": 250}}
@@ -29,6 +29,36 @@ TICKING_STARTS: Final[Mapping[str, Any]] = {
 CANCELS: Final[Mapping[str, Any]] = {
     "reason": {"summary": "With a reason", "value": {"reason": "no longer needed"}},
     "empty": {"summary": "Without one", "value": {}},
+}
+DECLARATIONS: Final[Mapping[str, Any]] = {
+    "name": {"summary": "By a name only", "value": {"graph_id": "nightly", "metadata": {"host": "worker-3"}}},
+    "version": {
+        "summary": "Of a stored graph, with a mark in every event",
+        "value": {"graph_id": "hello", "version": 1, "correlation_id": "order-4711"},
+    },
+}
+REPORTS: Final[Mapping[str, Any]] = {
+    "several": {
+        "summary": "A node begins and says something",
+        "value": [
+            {"id": "1", "type": "node_started", "node_id": "fetch", "data": {"node_type": "task"}},
+            {
+                "id": "2",
+                "type": "node_log",
+                "node_id": "fetch",
+                "data": {"message": "12 pages", "fields": {"pages": 12}},
+            },
+        ],
+    },
+    "end": {
+        "summary": "All of it, up to the end",
+        "value": [
+            {"id": "1", "type": "node_started", "node_id": "fetch", "ts": "2026-11-21T18:34:53Z"},
+            {"id": "2", "type": "node_completed", "node_id": "fetch", "data": {"result": {"pages": 12}}},
+            {"id": "3", "type": "execution_completed", "data": {"state": {"pages": 12}}},
+        ],
+    },
+    "sign of life": {"summary": "Nothing new", "value": []},
 }
 GRAPH: Final[Mapping[str, Any]] = {
     "id": "discount",
@@ -67,8 +97,16 @@ _TIMES: Final = {
     "duration_ms": 0.477,
 }
 _STARTED: Final = {"id": EXECUTION_ID, "graph_id": "hello", "graph_version": 1}
+DECLARED: Final = {
+    "id": EXECUTION_ID,
+    "graph_id": "nightly",
+    "graph_version": 0,
+    "status": "running",
+    "links": _LINKS,
+}
 _SUMMARY: Final = {
     **_STARTED,
+    "engine": "graphwire",
     "status": "completed",
     "outcome": "success",
     **_TIMES,
@@ -99,6 +137,12 @@ _TIME: Final = "2026-11-21T18:34:50.490268Z"
 
 MODELS: Final[Mapping[str, Any]] = {
     "Accepted": {**_STARTED, "status": "running", "links": _LINKS},
+    "Appended": {
+        "events": [{"id": "1", "seq": 2, "duplicate": False}, {"id": "2", "seq": 3, "duplicate": False}],
+        "last_seq": 3,
+        "status": "running",
+        "commands": [],
+    },
     "Applied": {"applied_seq": 12},
     "Difference": {
         "id": "discount",
@@ -138,7 +182,7 @@ MODELS: Final[Mapping[str, Any]] = {
         "next": None,
     },
     "Live": {"status": "live"},
-    "Ready": {"troubled_files": 0, "status": "ready"},
+    "Ready": {"troubled_files": 0, "sinks": [], "status": "ready"},
     "NodeTypes": {
         "items": [
             {

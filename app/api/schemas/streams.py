@@ -16,7 +16,10 @@ FORMS: Final = """\
 - `text/event-stream` (the default): server-sent events, as `EventSource` reads them. Each block is `event:` with the \
 type, `data:` with the event as one line of JSON, and `id:` with its number. The first block of a connection also has \
 `retry:`. A line with a colon alone is a heartbeat.
-- `application/x-ndjson`: an event a line, for `curl -N` and programs."""
+- `application/x-ndjson`: an event a line, for `curl -N` and programs.
+
+With `Accept-Encoding: gzip` (or `zstd`, where the server has it) a stream is compressed, and every event can still be \
+read when it comes."""
 
 RESUMING: Final = """\
 **Nothing is lost.** Every event has a number, `seq`, which counts from 1. A reader that lost its connection asks \
@@ -50,7 +53,7 @@ def _event(seq: int, type: str, code: int, micros: int, data: Mapping[str, Any],
 
 
 EVENTS: Final[tuple[Mapping[str, Any], ...]] = (
-    _event(1, "execution_started", 0, 250, {"entry": ["tick"], "seed": 265842698855308268, "options": _OPTIONS}),
+    _event(1, "execution_started", 0, 250, {"entry": ["tick"], "seed": 2658426988553082, "options": _OPTIONS}),
     _event(2, "node_started", 1, 26_460, {"node_type": "function", "attempt": 1}, **_NODE),
     _event(3, "node_message", 34, 46_628, {"scope": "yield", "message": {"tick": 1, "of": 1}, "metadata": {}}, **_NODE),
     _event(
@@ -86,17 +89,19 @@ EVENTS: Final[tuple[Mapping[str, Any], ...]] = (
 """What a reader gets of an execution of the graph ``ticker`` that ticks once."""
 
 
-def _line(event: Mapping[str, Any]) -> str:
-    return json.dumps(event, separators=(",", ":"))
+def as_line(event: Mapping[str, Any]) -> str:
+    """Return an event or a notice as NDJSON has it."""
+    return json.dumps(event, separators=(",", ":")) + "\n"
 
 
-def _block(event: Mapping[str, Any]) -> str:
+def as_block(event: Mapping[str, Any]) -> str:
+    """Return an event or a notice as a stream of server-sent events has it."""
     number = event.get("seq", event.get("after"))
-    return f"event: {event['type']}\ndata: {_line(event)}\nid: {number}\n\n"
+    return f"event: {event['type']}\ndata: {as_line(event)}id: {number}\n\n"
 
 
-AS_BLOCKS: Final = "retry: 3141\n" + "".join(map(_block, EVENTS))
-AS_LINES: Final = "".join(_line(event) + "\n" for event in EVENTS)
+AS_BLOCKS: Final = "retry: 3141\n" + "".join(map(as_block, EVENTS))
+AS_LINES: Final = "".join(map(as_line, EVENTS))
 PAGE: Final[Mapping[str, Any]] = {
     "events": [EVENTS[0], EVENTS[1]],
     "last_seq": 6,
@@ -112,7 +117,10 @@ PAGE_SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
     "required": ["events", "last_seq", "next", "ended", "status", "lagged"],
     "properties": {
-        "events": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
+        "events": {
+            "type": "array",
+            "items": {"anyOf": [{"$ref": "#/components/schemas/Event"}, {"$ref": "#/components/schemas/Frame"}]},
+        },
         "last_seq": {"type": "integer", "minimum": 0, "description": "The newest event that there is."},
         "next": {"type": "integer", "minimum": 0, "description": "The cursor to go on with."},
         "ended": {"type": "boolean", "description": "Whether `next` is the end: nothing follows."},
@@ -121,6 +129,21 @@ PAGE_SCHEMA: Final[Mapping[str, Any]] = {
             "type": ["object", "null"],
             "description": "The notice `stream_lagged`, where events that were asked for are gone.",
         },
+    },
+}
+NOTICE_SCHEMA: Final[Mapping[str, Any]] = {
+    "title": "Notice",
+    "description": f"What concerns one reader or one moment, and is no part of the history. `{SCHEMA_ADDRESS}` has the "
+    "schema of each `type`.",
+    "type": "object",
+    "required": ["type", "code", "ts", "data"],
+    "properties": {
+        "type": {"type": "string", "description": "What readers go by."},
+        "code": {"type": "integer", "description": "Informative."},
+        "execution_id": {"type": "string"},
+        "ts": {"type": "string", "format": "date-time"},
+        "after": {"type": "integer", "minimum": 0, "description": "The reader's cursor."},
+        "data": {"type": "object", "description": "What belongs to the type."},
     },
 }
 EVENT_SCHEMA: Final[Mapping[str, Any]] = {
@@ -146,19 +169,31 @@ EVENT_SCHEMA: Final[Mapping[str, Any]] = {
     },
 }
 
+FRAME_SCHEMA: Final[Mapping[str, Any]] = {
+    "title": "Frame",
+    "description": f"What an event is told as in a `dialect`. `{SCHEMA_ADDRESS}` has the schemas of each.",
+    "type": "object",
+    "not": {"required": ["mono_ns"]},
+}
+
 _BLOCKS: Final = {"schema": {"type": "string"}, "example": AS_BLOCKS}
+_COMPRESSION: Final = ("Content-Encoding", "Vary")
 _LINES: Final = {"schema": {"type": "string"}, "example": AS_LINES}
 
 
 def started() -> dict[int | str, dict[str, Any]]:
     """Describe the stream that answers a start."""
     description = "The events from the first one on, live, until `stream_end`. `Location` comes before the first byte."
-    headers = described("Location", "Idempotent-Replayed")
+    names = ("Location", "Idempotent-Replayed")
     return {
-        200: {"description": description, "content": {SSE: _BLOCKS, NDJSON: _LINES}, "headers": headers},
+        200: {
+            "description": description,
+            "content": {SSE: _BLOCKS, NDJSON: _LINES},
+            "headers": described(*names, *_COMPRESSION),
+        },
         204: {
             "description": "A start was repeated with its `Idempotency-Key`, and `Last-Event-ID` is the last event's.",
-            "headers": headers,
+            "headers": described(*names),
         },
     }
 
@@ -168,6 +203,10 @@ def followed() -> dict[int | str, dict[str, Any]]:
     page = {"schema": {"$ref": "#/components/schemas/EventPage"}, "example": PAGE}
     description = "The events after the cursor: as a stream, live, until `stream_end`; or as a page of JSON."
     return {
-        200: {"description": description, "content": {SSE: _BLOCKS, NDJSON: _LINES, JSON: page}},
+        200: {
+            "description": description,
+            "content": {SSE: _BLOCKS, NDJSON: _LINES, JSON: page},
+            "headers": described(*_COMPRESSION),
+        },
         204: {"description": "The cursor is the last event's, and nothing follows: stop asking."},
     }

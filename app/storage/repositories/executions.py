@@ -6,14 +6,19 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias, cast
 
 import msgspec
-from sqlalchemy import ColumnElement, Float, Select, Update, func, literal, or_, select, tuple_, update
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement, Float, Select, func, literal, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.storage.cursors import Cursor, decode_cursor, encode_cursor
 from app.storage.database import Database
 from app.storage.moments import microseconds, moment_of
-from app.storage.tables import event_chunks, executions, node_durations
+from app.storage.repositories.service_events import Told, tell
+from app.storage.tables import event_chunks, executions, node_durations, reported_events
 from graphwire.errors import CommandNotAllowed, HistoryDamaged
-from graphwire.types import TERMINAL_STATUSES, ExecutionId, GraphId, Outcome, Status
+from graphwire.events.service_types import ServiceExecutionDeleted, ServiceExecutionFailed, cut
+from graphwire.events.types import Failure
+from graphwire.types import TERMINAL_STATUSES, Engine, ExecutionId, GraphId, Outcome, Status
 
 Sort: TypeAlias = Literal["started_at", "-started_at", "ended_at", "-ended_at", "duration_ms", "-duration_ms"]
 
@@ -34,6 +39,7 @@ class ExecutionSummary:
     before it.
 
     Attributes:
+        engine: Who carries it out: ``foreign`` is one that runs elsewhere.
         error: The failure as JSON.
         damage: Why its history cannot be read; None while nothing is known of that.
     """
@@ -41,6 +47,7 @@ class ExecutionSummary:
     id: ExecutionId
     graph_id: GraphId
     graph_version: int
+    engine: Engine
     status: Status
     outcome: Outcome | None
     seed: int
@@ -162,15 +169,35 @@ class ExecutionRepository:
         return ExecutionPage([_summary(row) for row in rows[: query.limit]], following)
 
     async def unfinished(self) -> Sequence[UnfinishedExecution]:
-        """Return the executions that have no end, oldest first. None of their events is read for it."""
+        """Return the executions of this service that have no end, oldest first. None of their events is read for it."""
         last_seq = (
             select(func.max(event_chunks.c.last_seq)).where(event_chunks.c.execution_id == executions.c.id)
         ).scalar_subquery()
         query = select(*_SUMMARY, executions.c.options, func.coalesce(last_seq, 0).label("stored_seq"))
-        query = query.where(executions.c.status == "running")
+        query = query.where(executions.c.status == "running", executions.c.engine == "graphwire")
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(executions.c.started_at_us, executions.c.id))).all()
         return [UnfinishedExecution(_summary(row), row.options, row.stored_seq) for row in rows]
+
+    async def reported_elsewhere(self) -> Sequence[ExecutionId]:
+        """Return the executions without an end that run elsewhere."""
+        query = select(executions.c.id).where(executions.c.status == "running", executions.c.engine == "foreign")
+        async with self._database.read() as connection:
+            return [ExecutionId(id) for id in (await connection.execute(query)).scalars()]
+
+    async def reported(self, execution_id: ExecutionId, producer_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return the numbers of the events that are stored under these names of their producer."""
+        columns = reported_events.c
+        query = select(columns.producer_id, columns.seq)
+        query = query.where(columns.execution_id == execution_id, columns.producer_id.in_(producer_ids))
+        async with self._database.read() as connection:
+            return {row.producer_id: row.seq for row in await connection.execute(query)}
+
+    async def is_taken(self, execution_id: ExecutionId) -> bool:
+        """Say whether there is, or was until it was deleted, an execution of this id."""
+        query = select(executions.c.id).where(executions.c.id == execution_id)
+        async with self._database.read() as connection:
+            return (await connection.execute(query)).one_or_none() is not None
 
     async def node_durations(self, graph_id: GraphId, graph_version: int) -> Mapping[str, NodeDuration]:
         """Return per node id what its completed attempts took, in the executions of a version that have ended."""
@@ -189,7 +216,7 @@ class ExecutionRepository:
 
     async def end_damaged(self, execution_id: ExecutionId, reason: str, *, last_seq: int, now: datetime) -> None:
         """End an execution as failed because its history cannot be read. One that has ended stays as it is."""
-        failure = {"code": HistoryDamaged.code, "type": HistoryDamaged.__name__, "message": reason}
+        failure = Failure(code=HistoryDamaged.code, type=HistoryDamaged.__name__, message=reason)
         ended = update(executions).where(executions.c.id == execution_id, executions.c.status == "running")
         ended = ended.values(
             status="failed",
@@ -199,7 +226,12 @@ class ExecutionRepository:
             error=msgspec.json.encode(failure).decode(),
         )
         async with self._database.write() as connection:
-            await connection.execute(ended)
+            about = ended.returning(executions.c.graph_id, executions.c.correlation_id)
+            row = (await connection.execute(about)).one_or_none()
+            if row is not None:
+                error = replace(failure, message=cut(reason))
+                told = ServiceExecutionFailed(error=error, duration_ms=0.0, steps=0, last_seq=last_seq)
+                await tell(connection, [Told(told, now, GraphId(row.graph_id), execution_id, row.correlation_id)])
 
     async def delete(self, execution_id: ExecutionId, *, now: datetime) -> bool:
         """Delete an execution that has ended. False if there is none.
@@ -219,16 +251,22 @@ class ExecutionRepository:
                 raise CommandNotAllowed(
                     f"cannot delete: the execution is {status}; cancel it first", status=status, allowed=["cancel"]
                 )
-            await connection.execute(marked_deleted([execution_id], now))
+            await mark_deleted(connection, [execution_id], "requested", now)
         return True
 
 
-def marked_deleted(ids: Sequence[ExecutionId], now: datetime) -> Update:
-    """Return what marks executions that have ended as deleted, and lets go of what takes most room in their rows."""
+async def mark_deleted(
+    connection: AsyncConnection, ids: Sequence[ExecutionId], reason: Literal["requested", "retention"], now: datetime
+) -> None:
+    """Mark executions that have ended as deleted, let go of what takes most room in their rows, and tell of it."""
     columns = executions.c
     marked = update(executions).where(columns.id.in_(ids), columns.ended_at_us.is_not(None))
     marked = marked.where(columns.deleted_at_us.is_(None))
-    return marked.values(deleted_at_us=microseconds(now), options=b"", errors=None, state=None)
+    marked = marked.values(deleted_at_us=microseconds(now), options=b"", errors=None, state=None)
+    rows = await connection.execute(marked.returning(columns.id, columns.graph_id, columns.correlation_id))
+    data = ServiceExecutionDeleted(reason=reason)
+    told = {row.id: Told(data, now, GraphId(row.graph_id), ExecutionId(row.id), row.correlation_id) for row in rows}
+    await tell(connection, [told[id] for id in ids if id in told])
 
 
 def _filtered(statement: Select[Any], query: ExecutionQuery) -> Select[Any]:
@@ -253,6 +291,7 @@ def _summary(row: Any) -> ExecutionSummary:
         id=ExecutionId(row.id),
         graph_id=GraphId(row.graph_id),
         graph_version=row.graph_version,
+        engine=cast("Engine", row.engine),
         status=cast("Status", row.status),
         outcome=cast("Outcome | None", row.outcome),
         seed=row.seed,

@@ -3,7 +3,7 @@
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, Literal
 
 from sqlalchemy import Select, and_, func, insert, select, tuple_, update
 
@@ -12,13 +12,17 @@ from app.storage.database import Database
 from app.storage.errors import RevisionConflict
 from app.storage.moments import microseconds, moment_of
 from app.storage.repositories.idempotency import MadeVersion, keep_claim
+from app.storage.repositories.service_events import Told, tell
 from app.storage.tables import executions, graph_versions, graphs
 from app.storage.text import AnyText
 from graphwire.engine.ports import Claim
 from graphwire.errors import GraphInUse
+from graphwire.events.service_types import GraphCreated, GraphDeleted, GraphUpdated
 from graphwire.near_names import folded
 from graphwire.types import GraphId
 
+FROM_API: Final = "api"
+"""The source of a graph that came from no file."""
 LISTED_TEXT = 1_024
 """Characters of a description beside its definition, so that a list of a thousand graphs stays small."""
 
@@ -31,7 +35,7 @@ class NewVersion:
         definition: The canonical JSON.
         digest: Of the definition.
         code_digest: Of the module that its code is in; None without code.
-        source: ``"api"``, or the file that it was read from.
+        source: ``FROM_API``, or the file that it was read from.
     """
 
     graph_id: GraphId
@@ -158,6 +162,9 @@ class GraphRepository:
             await connection.execute(insert(graph_versions).values(_version_row(new, version, moment)))
             if claim is not None:
                 await keep_claim(connection, claim, MadeVersion(new.graph_id, version))
+            kind = GraphUpdated if lives else GraphCreated
+            source: Literal["api", "folder"] = "api" if new.source == FROM_API else "folder"
+            await tell(connection, [Told(kind(version=version, source=source), now, new.graph_id)])
         return Put(version, is_new=not lives, is_changed=True)
 
     async def get(self, graph_id: GraphId) -> StoredVersion | None:
@@ -254,6 +261,7 @@ class GraphRepository:
                 raise GraphInUse("An execution of this graph has not ended.", executions=count)
             deleted = update(graphs).where(graphs.c.id == graph_id).values(deleted_at_us=microseconds(now))
             await connection.execute(deleted)
+            await tell(connection, [Told(GraphDeleted(version=row.version), now, graph_id)])
         return True
 
 

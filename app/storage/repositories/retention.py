@@ -9,8 +9,16 @@ from sqlalchemy import Column, ColumnElement, Table, and_, delete, exists, func,
 
 from app.storage.database import Database
 from app.storage.moments import microseconds
-from app.storage.repositories.executions import marked_deleted
-from app.storage.tables import event_chunks, executions, graph_versions, graphs, large_events, node_durations
+from app.storage.repositories.executions import mark_deleted
+from app.storage.tables import (
+    event_chunks,
+    executions,
+    graph_versions,
+    graphs,
+    large_events,
+    node_durations,
+    reported_events,
+)
 from graphwire.types import TERMINAL_STATUSES, ExecutionId
 
 
@@ -58,7 +66,7 @@ class RetentionRepository:
     async def mark(self, ids: Sequence[ExecutionId], *, now: datetime) -> None:
         """Delete executions that have ended, as ``ExecutionRepository.delete`` does each."""
         async with self._database.write() as connection:
-            await connection.execute(marked_deleted(ids, now))
+            await mark_deleted(connection, ids, "retention", now)
 
     async def purge(self, *, rows: int, max_bytes: int) -> bool:
         """Take away a little of what is deleted, the first events first; False where nothing was left.
@@ -121,6 +129,7 @@ class RetentionRepository:
 _PARTS: Sequence[tuple[Table, Column[Any], Sequence[Column[Any]]]] = (
     (event_chunks, event_chunks.c.first_seq, (event_chunks.c.events, event_chunks.c.deltas)),
     (large_events, large_events.c.seq, (large_events.c.body,)),
+    (reported_events, reported_events.c.producer_id, (reported_events.c.producer_id,)),
 )
 
 
@@ -129,8 +138,8 @@ def _size(columns: Sequence[Column[Any]]) -> ColumnElement[int]:
     return sum(rest, start=first)
 
 
-def _first(keys: Sequence[Any], max_bytes: int) -> list[tuple[str, int]]:
-    taken: list[tuple[str, int]] = []
+def _first(keys: Sequence[Any], max_bytes: int) -> list[tuple[str, int | str]]:
+    taken: list[tuple[str, int | str]] = []
     room = max_bytes
     for owner, number, size in keys:
         room -= size

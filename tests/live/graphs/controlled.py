@@ -1,5 +1,6 @@
 """Graphs whose nodes wait for the test, talk as much as it wants, or fail."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -65,3 +66,38 @@ asleep = Graph("asleep")
 def sleep() -> None:
     """Hold a thread for a second."""
     time.sleep(1)  # what it does to others is what is measured
+
+
+portions = Graph("portions", state={"gate": "gate", "texts": [["word"]]})
+
+
+@portions.node()
+async def tell(gate: str, texts: list[list[str]]) -> AsyncIterator[Any]:
+    """Say some texts at a time: the first ones at once, the others when the test opens the gate before them."""
+    for number, portion in enumerate(texts):
+        if number:
+            await gates[f"{gate} {number}"].pass_through()
+        for text in portion:
+            yield {"portion": number, "text": text}
+
+
+ticks = Graph("ticks", state={"count": 1_000, "interval_s": 0.01, "text": "tick"})
+
+
+@ticks.node()
+async def tick(count: int, interval_s: float, text: str) -> AsyncIterator[Any]:
+    """Say a text so often, at intervals: what a process of its own does for so long."""
+    for number in range(count):
+        await asyncio.sleep(interval_s)  # nobody waits for it: it is the work
+        yield {"number": number, "text": text}
+
+
+holding = Graph("holding", state={"count": 12, "hold_s": 0.25})
+
+
+@holding.node()
+async def hold_the_loop(count: int, hold_s: float) -> AsyncIterator[Any]:
+    """Hold the event loop again and again, as an async node should not."""
+    for number in range(count):
+        time.sleep(hold_s)  # noqa: ASYNC251 - what it does to others is what is measured
+        yield {"held": number}

@@ -1,0 +1,138 @@
+"""``graphwire executions``: what ran, what runs, and an end to it."""
+
+import asyncio
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from graphwire.cli.printing import print_table, printable, tell
+from graphwire.cli.run_view import in_words
+from graphwire.cli.servers import AsJson, Server, connected, write_document
+from graphwire.client.answers import Execution, ExecutionSummary
+
+executions = typer.Typer(help="Executions on a server.", no_args_is_help=True)
+
+FAILED = 1
+STYLES = {"completed": "green", "failed": "red", "cancelled": "yellow"}
+
+
+@executions.callback()
+def _executions() -> None:
+    """Executions on a server."""
+
+
+@executions.command("list")
+def show_list(
+    status: Annotated[
+        list[str] | None, typer.Option(metavar="STATUS", help="With this status; may be repeated.")
+    ] = None,
+    graph: Annotated[list[str] | None, typer.Option(metavar="ID", help="Of this graph; may be repeated.")] = None,
+    search: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="A part of an id, of the reason or of the error.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="So many at most, the newest.")] = 20,
+    as_json: AsJson = False,
+    server: Server = None,
+) -> None:
+    """List executions, the newest first."""
+
+    async def work() -> list[ExecutionSummary]:
+        async with connected(server) as client:
+            found: list[ExecutionSummary] = []
+            chosen = client.executions.iterate(
+                status=status or (), graph=graph or (), search=search, limit=min(limit, 1_000)
+            )
+            async for each in chosen:
+                found.append(each)
+                if len(found) == limit:
+                    break
+            return found
+
+    found = asyncio.run(work())
+    if as_json:
+        write_document({"items": found})
+        return
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    table.add_column("id", no_wrap=True, min_width=36)
+    table.add_column("graph", overflow="fold")
+    for heading in ("status", "started", "took"):
+        table.add_column(heading, no_wrap=True)
+    for each in found:
+        table.add_row(
+            each.id,
+            printable(each.graph_id, 40),
+            Text(each.status, STYLES.get(each.status, "bold")),
+            f"{each.started_at.astimezone():%m-%d %H:%M:%S}",
+            in_words(each.duration_ms / 1000),
+        )
+    print_table(table)
+
+
+@executions.command("show")
+def show(
+    execution: Annotated[str, typer.Argument(metavar="EXECUTION", help="The id of an execution.")],
+    state: Annotated[bool, typer.Option("--state", help="Show its state too.")] = False,
+    as_json: AsJson = False,
+    server: Server = None,
+) -> None:
+    """Show all about an execution but its events."""
+
+    async def work() -> tuple[Execution, dict[str, Any] | None]:
+        async with connected(server) as client:
+            found = await client.executions.get(execution)
+            return found, (await client.executions.state(execution)).state if state else None
+
+    found, values = asyncio.run(work())
+    if as_json:
+        write_document({**msgspec.to_builtins(found), **({} if values is None else {"state": values})})
+        return
+    outcome = f" ({found.outcome})" if found.outcome == "partial" else ""
+    version = "" if not found.graph_version else f", version {found.graph_version}"
+    rows = [
+        ("graph", f"{found.graph_id}{version}"),
+        ("status", f"{found.status}{outcome}"),
+        ("started", _time(found.started_at)),
+        ("ended", "" if found.ended_at is None else _time(found.ended_at)),
+        ("took", in_words(found.duration_ms / 1000)),
+        ("steps", f"{found.steps:,}"),
+        ("events", f"{found.last_seq:,}"),
+        ("reason", found.reason or ""),
+    ]
+    if found.progress is not None and found.ended_at is None:
+        rows.append(("progress", f"{found.progress.percent:.0f} %, {', '.join(found.progress.running)}"))
+    rows += [("error", f"{each.code}: {each.message}") for each in [found.error, *found.errors] if each is not None]
+    table = Table(box=None, pad_edge=False, show_edge=False, show_header=False)
+    for name, value in rows:
+        if value:
+            table.add_row(Text(name, "bold"), Text(printable(value, 1_000)))
+    print_table(table)
+    if values is not None:
+        write_document(values)
+
+
+@executions.command("cancel")
+def cancel(
+    names: Annotated[list[str], typer.Argument(metavar="EXECUTION…", help="The ids of executions.")],
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; shown with the execution.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until they have ended.")] = False,
+    server: Server = None,
+) -> None:
+    """Cancel executions. Ends with status 1 when one ended in another way before it could be cancelled (--wait)."""
+
+    async def work() -> list[str]:
+        async with connected(server) as client:
+            for name in names:
+                await client.executions.cancel(name, reason=reason)
+                tell(Text(f"{printable(name)} is being cancelled"))
+            return [(await client.executions.wait(name)).status for name in names] if wait else []
+
+    if any(status != "cancelled" for status in asyncio.run(work())):
+        raise typer.Exit(FAILED)
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
