@@ -1,8 +1,7 @@
 """Lines and columns of positions."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from graphwire.graphs.places import lines_and_columns
 from graphwire.line_ends import line_and_column

@@ -8,8 +8,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as WaitTimeoutError
+from concurrent.futures import Future, TimeoutError as WaitTimeoutError
 from contextlib import asynccontextmanager, contextmanager
 
 WAIT_S = 2.0

@@ -13,8 +13,7 @@ from graphwire.cli.validate import report, show_problems
 from graphwire.client import ProblemError
 from graphwire.errors import InvalidInput, NotFound, Problem, quoted
 from graphwire.graphs.code import modules_named
-from graphwire.graphs.documents import SUFFIXES as DOCUMENTS
-from graphwire.graphs.documents import read_document
+from graphwire.graphs.documents import SUFFIXES as DOCUMENTS, read_document
 from graphwire.nodes import builtin_registry
 
 

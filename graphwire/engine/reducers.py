@@ -1,7 +1,6 @@
 """Reducers: how writes to a key are folded, on encoded values."""
 
-from collections.abc import Callable, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Mapping, Set as AbstractSet
 from dataclasses import dataclass
 from inspect import isawaitable, iscoroutine
 from math import isfinite

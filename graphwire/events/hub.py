@@ -11,8 +11,7 @@ from msgspec import Struct
 
 from graphwire.events.filters import Filter
 from graphwire.events.notices import Notice
-from graphwire.events.ring import Published as Published
-from graphwire.events.ring import Ring
+from graphwire.events.ring import Published as Published, Ring
 from graphwire.events.room import Callback, Room
 from graphwire.events.types import TERMINAL_TYPES
 from graphwire.types import Durability

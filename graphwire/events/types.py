@@ -6,45 +6,41 @@ on the type. A released name or code never changes its meaning.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
+from typing import Annotated, Literal, TypeAlias, get_args
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Raw, UnsetType, field
 
+from graphwire.events.control_types import (
+    BreakpointHit as BreakpointHit,
+    CommandAccepted as CommandAccepted,
+    ExecutionPaused as ExecutionPaused,
+    ExecutionQueued as ExecutionQueued,
+    ExecutionResumed as ExecutionResumed,
+    InputReceived as InputReceived,
+    NodeSuspended as NodeSuspended,
+    StepCompleted as StepCompleted,
+    VariableChanged as VariableChanged,
+)
+from graphwire.events.event_data import (
+    Attempt as Attempt,
+    DurationMs as DurationMs,
+    EventData as EventData,
+    Failure as Failure,
+    Fired as Fired,
+    Path as Path,
+    Steps as Steps,
+)
+from graphwire.events.resilience_types import (
+    CircuitBreakerOperationAttempted as CircuitBreakerOperationAttempted,
+    CircuitBreakerOperationBlocked as CircuitBreakerOperationBlocked,
+    CircuitBreakerStateChanged as CircuitBreakerStateChanged,
+    NodeQuarantineCleared as NodeQuarantineCleared,
+    NodeQuarantined as NodeQuarantined,
+    ResourceBudgetExhausted as ResourceBudgetExhausted,
+    RetryAttempted as RetryAttempted,
+    RetryScheduled as RetryScheduled,
+)
 from graphwire.types import TerminalStatus
-
-Attempt: TypeAlias = Annotated[int, Meta(description="Which try of the activation, from 1.")]
-DurationMs: TypeAlias = Annotated[float, Meta(description="How long it took, in milliseconds.")]
-Steps: TypeAlias = Annotated[int, Meta(description="The activations that were begun.")]
-Fired: TypeAlias = Annotated[list[str], Meta(description="The ids of the edges that fired, in definition order.")]
-Path: TypeAlias = Annotated[
-    list[dict[str, str | int]], Meta(description="Where inside the scopes of an opener it happened, outermost first.")
-]
-
-
-class EventData(Struct, frozen=True, kw_only=True, gc=False):
-    """What all event classes share.
-
-    Attributes:
-        type: The event's name on the wire.
-        code: Its stable number.
-        is_barrier: Neither the event nor anything after it is visible before it is stored.
-    """
-
-    type: ClassVar[str]
-    code: ClassVar[int]
-    is_barrier: ClassVar[bool] = False
-
-
-class Failure(Struct, frozen=True, kw_only=True):
-    """An error as it is shown everywhere: in events, in ``errors``, to expressions."""
-
-    code: Annotated[str, Meta(description="What went wrong, in snake case.")]
-    type: Annotated[str, Meta(description="The class of the exception.")]
-    message: Annotated[str, Meta(description="What it said.")]
-    node: Annotated[str, Meta(description="The node's id.")] | UnsetType = UNSET
-    activation: Annotated[str, Meta(description="The node's activation.")] | UnsetType = UNSET
-    attempt: Attempt | UnsetType = UNSET
-    path: Path | UnsetType = UNSET
 
 
 class ExecutionStarted(EventData, frozen=True):
@@ -318,18 +314,6 @@ class JoinReleased(EventData, frozen=True):
     missing: Annotated[list[str], Meta(description="The ids of the edges that it goes on without.")]
 
 
-class CommandAccepted(EventData, frozen=True):
-    """A command was accepted; its effect follows as its own event."""
-
-    type = "command_accepted"
-    code = 53
-    is_barrier = True
-
-    command: Annotated[str, Meta(description="Its name.")]
-    arguments: Annotated[Raw, Meta(description="What it was given.")]
-    by: Annotated[str, Meta(description="Who gave it.")] | UnsetType = UNSET
-
-
 Event: TypeAlias = (
     ExecutionStarted
     | NodeStarted
@@ -357,6 +341,22 @@ Event: TypeAlias = (
     | NodeCancelled
     | JoinReleased
     | CommandAccepted
+    | CircuitBreakerStateChanged
+    | CircuitBreakerOperationAttempted
+    | CircuitBreakerOperationBlocked
+    | ResourceBudgetExhausted
+    | RetryScheduled
+    | RetryAttempted
+    | ExecutionPaused
+    | ExecutionResumed
+    | BreakpointHit
+    | StepCompleted
+    | NodeQuarantined
+    | NodeQuarantineCleared
+    | VariableChanged
+    | ExecutionQueued
+    | NodeSuspended
+    | InputReceived
 )
 
 EVENTS_BY_TYPE: Mapping[str, type[Event]] = MappingProxyType({event.type: event for event in get_args(Event)})

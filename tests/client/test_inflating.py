@@ -4,8 +4,7 @@ import tracemalloc
 import zlib
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from graphwire.client.errors import UnexpectedAnswer
 from graphwire.client.inflating import Inflating

@@ -3,8 +3,7 @@
 import asyncio
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from graphwire import DELETE, Graph, prepare
 from graphwire.engine.deltas import Replay

@@ -5,8 +5,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from graphwire import GraphDefinition
 from graphwire.clock import FakeClock

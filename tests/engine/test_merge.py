@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from graphwire.engine.merge import Merged, Policies, Side, merge
 from graphwire.engine.reducers import Reducers

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Never
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from graphwire.engine.reported import MAX_OPEN, Course, Draft, Report
 from graphwire.types import ExecutionId

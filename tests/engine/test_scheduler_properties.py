@@ -5,8 +5,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from graphwire.engine.scheduler import Activation, Scheduler
 from tests.engine.scheduling import Routing, Shape, routings, run, shapes

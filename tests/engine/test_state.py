@@ -4,8 +4,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from graphwire.engine.layers import Layers
 from graphwire.engine.merge import Policies, Side, merge

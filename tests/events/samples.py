@@ -84,6 +84,59 @@ EVENTS: Final[list[tuple[types.EventData, str]]] = [
         types.CommandAccepted(command="cancel", arguments=Raw(b'{"reason":null}'), by="key:ops"),
         '{"command":"cancel","arguments":{"reason":null},"by":"key:ops"}',
     ),
+    (
+        types.CircuitBreakerStateChanged(breaker="price", old_state="closed", new_state="open", failure_count=5),
+        '{"breaker":"price","old_state":"closed","new_state":"open","failure_count":5}',
+    ),
+    (
+        types.CircuitBreakerOperationAttempted(breaker="price", circuit_state="half_open", attempt=1),
+        '{"breaker":"price","circuit_state":"half_open","attempt":1}',
+    ),
+    (
+        types.CircuitBreakerOperationBlocked(
+            breaker="price", reason="it is open for 12 s more", circuit_state="open", failure_count=5
+        ),
+        '{"breaker":"price","reason":"it is open for 12 s more","circuit_state":"open","failure_count":5}',
+    ),
+    (
+        types.ResourceBudgetExhausted(resource_type="cost", requested=2.0, available=0.5),
+        '{"resource_type":"cost","requested":2.0,"available":0.5}',
+    ),
+    (
+        types.RetryScheduled(attempt=2, delay_ms=1000.0, max_attempts=4),
+        '{"attempt":2,"delay_ms":1000.0,"max_attempts":4}',
+    ),
+    (types.RetryAttempted(attempt=2, delay_ms=1000.0), '{"attempt":2,"delay_ms":1000.0}'),
+    (types.ExecutionPaused(reason="command", by="key:ops"), '{"reason":"command","by":"key:ops"}'),
+    (types.ExecutionResumed(paused_ms=5000.0), '{"paused_ms":5000.0}'),
+    (
+        types.BreakpointHit(when="before", hits=1, condition="state.total > 100"),
+        '{"when":"before","hits":1,"condition":"state.total > 100"}',
+    ),
+    (types.StepCompleted(mode="over"), '{"mode":"over"}'),
+    (types.NodeQuarantined(failures=5, duration_s=60.0), '{"failures":5,"duration_s":60.0}'),
+    (types.NodeQuarantineCleared(reason="expired"), '{"reason":"expired"}'),
+    (types.VariableChanged(keys=["total"], by="key:ops"), '{"keys":["total"],"by":"key:ops"}'),
+    (
+        types.ExecutionQueued(position=3, priority="normal", reason="1,000 executions run"),
+        '{"position":3,"priority":"normal","reason":"1,000 executions run"}',
+    ),
+    (
+        types.NodeSuspended(
+            attempt=1,
+            duration_ms=0.4,
+            interrupt_id="4f2a9c01d7e35b88",
+            payload=Raw(b'{"question":"Ship?"}'),
+            schema=Raw(b'{"type":"boolean"}'),
+            expires_at="2026-11-21T19:45:30.123456Z",
+        ),
+        '{"attempt":1,"duration_ms":0.4,"interrupt_id":"4f2a9c01d7e35b88","payload":{"question":"Ship?"},'
+        '"schema":{"type":"boolean"},"expires_at":"2026-11-21T19:45:30.123456Z"}',
+    ),
+    (
+        types.InputReceived(interrupt_id="4f2a9c01d7e35b88", value=Raw(b"true"), by="key:ops"),
+        '{"interrupt_id":"4f2a9c01d7e35b88","value":true,"by":"key:ops"}',
+    ),
 ]
 
 NOTICES: Final[list[tuple[notices.Notice, str, dict[str, Any]]]] = [

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from graphwire.events.filters import Filter
 from graphwire.events.hub import Behind, End, Hub, Item, Page, Subscription

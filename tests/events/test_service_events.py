@@ -4,8 +4,7 @@ import json
 from typing import get_args
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from graphwire.errors import InvalidInput
 from graphwire.events.service_encoding import encode_data, service_event

@@ -1,8 +1,7 @@
 """Points in time on the wire."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from graphwire.events.timestamps import format_timestamp, parse_timestamp
 

@@ -36,6 +36,22 @@ RELEASED = {
     "node_cancelled": 51,
     "join_released": 52,
     "command_accepted": 53,
+    "circuit_breaker_state_changed": 11,
+    "circuit_breaker_operation_attempted": 12,
+    "circuit_breaker_operation_blocked": 13,
+    "resource_budget_exhausted": 14,
+    "retry_scheduled": 15,
+    "retry_attempted": 18,
+    "execution_paused": 25,
+    "execution_resumed": 26,
+    "breakpoint_hit": 32,
+    "step_completed": 33,
+    "node_quarantined": 41,
+    "node_quarantine_cleared": 42,
+    "variable_changed": 45,
+    "execution_queued": 46,
+    "node_suspended": 54,
+    "input_received": 55,
 }
 BARRIERS = {
     "execution_started",
@@ -44,6 +60,7 @@ BARRIERS = {
     "execution_cancelled",
     "stream_end",
     "command_accepted",
+    "execution_queued",
 }
 
 

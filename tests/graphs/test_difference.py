@@ -4,8 +4,7 @@ import json
 import time
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from graphwire.graphs.definition import parse_definition
 from graphwire.graphs.difference import ABSENT, Change, Difference, ItemChange, ItemsDifference, difference

@@ -5,8 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from graphwire.errors import ExpressionCost, ExpressionFailed, ExpressionInvalid
 from graphwire.graphs.expressions import compile_expression

@@ -1,8 +1,7 @@
 """Templates: text with expressions in it."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from graphwire.errors import ExpressionCost, ExpressionFailed, ExpressionInvalid
 from graphwire.graphs.templates import compile_template

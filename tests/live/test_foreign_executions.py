@@ -9,8 +9,7 @@ from uuid import uuid4
 
 import jsonschema_rs
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from app.api.reports import MAX_EVENTS
 from app.storage.store import SqlExecutionStore

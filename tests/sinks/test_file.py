@@ -1,8 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from graphwire.events.hub import Published
 from graphwire.sinks import NdjsonFile, OnlySomeTakenError

@@ -6,8 +6,7 @@ from functools import partial
 from weakref import ref
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from app.services.presence import Presence
 from app.services.readers import EventReader

@@ -1,8 +1,7 @@
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from app.transports.compression import CODINGS, IDENTITY, Coder
 from tests.transports.decoding import decoded, is_whole

@@ -2,8 +2,7 @@ import json
 from typing import Any
 
 import msgspec
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from app.transports.dialects.json_patch import changes
 from graphwire.values import json_equal

@@ -14,8 +14,7 @@ from app.api import errors, pagination, refusals
 from app.api.bodies import read_model
 from app.api.commands import CANCEL
 from app.api.dependencies import BoundsDep, Deletions, Executions, Streams
-from app.api.idempotency import PARAMETER as KEY
-from app.api.idempotency import REPEATED, once, read_key, read_start_key, refuse_resumption
+from app.api.idempotency import PARAMETER as KEY, REPEATED, once, read_key, read_start_key, refuse_resumption
 from app.api.leaving import while_there
 from app.api.negotiation import JSON, accepts
 from app.api.parameters import EventNumber, ExecutionName, GraphName, TickingGraphName

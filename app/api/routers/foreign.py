@@ -10,8 +10,7 @@ from starlette.responses import Response
 from app.api import errors, refusals
 from app.api.bodies import located, read_model
 from app.api.dependencies import BoundsDep, Executions, Foreign
-from app.api.idempotency import PARAMETER as KEY
-from app.api.idempotency import once, read_key
+from app.api.idempotency import PARAMETER as KEY, once, read_key
 from app.api.negotiation import JSON, accepts
 from app.api.parameters import ExecutionName
 from app.api.reports import MAX_EVENTS, NDJSON, read_reports

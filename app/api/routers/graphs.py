@@ -15,17 +15,19 @@ from app.api.beside import Beside
 from app.api.bodies import located, reading_definition
 from app.api.dependencies import Bounds, BoundsDep, Graphs
 from app.api.documents import DocumentRoute
-from app.api.idempotency import PARAMETER as KEY
-from app.api.idempotency import REPEATED, once, read_key
+from app.api.idempotency import PARAMETER as KEY, REPEATED, once, read_key
 from app.api.negotiation import JSON, YAML, accepted, accepts, choose
 from app.api.parameters import GraphName, LaterVersion, OwnGraphName, Version
 from app.api.preconditions import Expected, Known, etag
-from app.api.schemas import answers
-from app.api.schemas import graphs as shapes
+from app.api.schemas import answers, graphs as shapes
 from app.api.schemas.bodies import described
-from app.api.schemas.examples import CHANGED_GRAPHS, GRAPHS, JUDGED_GRAPHS
-from app.api.schemas.examples import DOT as DOT_EXAMPLE
-from app.api.schemas.examples import MERMAID as MERMAID_EXAMPLE
+from app.api.schemas.examples import (
+    CHANGED_GRAPHS,
+    DOT as DOT_EXAMPLE,
+    GRAPHS,
+    JUDGED_GRAPHS,
+    MERMAID as MERMAID_EXAMPLE,
+)
 from app.api.schemas.headers import described as described_headers
 from app.services.errors import GraphExists, GraphReadOnly, PreconditionRequired
 from app.services.graphs import GraphView

@@ -11,8 +11,7 @@ from starlette.responses import Response
 from app.api import errors, refusals
 from app.api.dependencies import Bounds
 from app.api.direct import DirectRoute
-from app.api.idempotency import PARAMETER as KEY
-from app.api.idempotency import once, read_start_key, refuse_resumption
+from app.api.idempotency import PARAMETER as KEY, once, read_start_key, refuse_resumption
 from app.api.leaving import while_there
 from app.api.negotiation import JSON, NDJSON, SSE, accepted, choose, choose_coding
 from app.api.parameters import ExecutionName, TickingGraphName

@@ -13,8 +13,7 @@ from app.transports.websocket.subscriptions import Subscription
 from graphwire.clock import Clock
 from graphwire.events.feed import READ_EVENTS
 from graphwire.events.hub import End, NoticeItem, Page
-from graphwire.events.notices import Heartbeat, Notice, StreamClosed
-from graphwire.events.notices import encode_notice as encode_line
+from graphwire.events.notices import Heartbeat, Notice, StreamClosed, encode_notice as encode_line
 
 
 class SendTexts(Protocol):

@@ -16,8 +16,7 @@ from backports import zstd
 from websockets.client import ClientProtocol
 from websockets.extensions import ClientExtensionFactory
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
-from websockets.frames import Frame as Message
-from websockets.frames import Opcode
+from websockets.frames import Frame as Message, Opcode
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
