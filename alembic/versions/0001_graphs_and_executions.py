@@ -71,6 +71,8 @@ def _executions() -> None:
         sa.Column("reason", TEXT),
         sa.Column("damage", TEXT),
         sa.Column("error", TEXT),
+        sa.Column("forked_from", TEXT),
+        sa.Column("forked_at", sa.BigInteger),
         sa.Column("errors", sa.LargeBinary),
         sa.Column("options", sa.LargeBinary, nullable=False),
         sa.Column("state", sa.LargeBinary),
@@ -78,6 +80,14 @@ def _executions() -> None:
     op.create_index("executions_by_start", "executions", ["started_at_us", "id"])
     op.create_index("executions_by_graph", "executions", ["graph_id", "started_at_us", "id"])
     op.create_index("executions_by_status", "executions", ["status", "started_at_us", "id"])
+    is_forked = sa.text("forked_from IS NOT NULL")
+    op.create_index(
+        "executions_by_origin",
+        "executions",
+        ["forked_from", "started_at_us", "id"],
+        sqlite_where=is_forked,
+        postgresql_where=is_forked,
+    )
     is_deleted = sa.text("deleted_at_us IS NOT NULL")
     op.create_index(
         "executions_deleted",

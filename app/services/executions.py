@@ -4,8 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from functools import partial
 
 import msgspec
@@ -23,7 +22,6 @@ from app.storage.repositories.executions import (
     ExecutionQuery,
     ExecutionRepository,
     ExecutionSummary,
-    Sort,
     StoredExecution,
 )
 from graphwire.clock import Clock
@@ -241,26 +239,18 @@ class ExecutionService:
         conflicts = [ConflictView(each.key, each.nodes, each.values, each.policy) for each in snapshot.conflicts]
         return StateView(min(glance.seq, runner.hub.visible), snapshot.state, conflicts)
 
-    async def list(
-        self,
-        *,
-        statuses: Sequence[str],
-        graphs: Sequence[str],
-        since: datetime | None,
-        until: datetime | None,
-        q: str | None,
-        sort: Sort,
-        limit: int,
-        after: str | None,
-    ) -> tuple[Sequence[ExecutionView], str | None]:
-        """Return a page of executions and the cursor of the next one. A page may be shorter than ``limit``.
+    async def list(self, query: ExecutionQuery) -> tuple[Sequence[ExecutionView], str | None]:
+        """Return a page of executions and the cursor of the next one. A page may be shorter than ``query.limit``.
+
+        Args:
+            query: Its statuses are those that are told.
 
         Raises:
-            InvalidCursor: ``after`` is no ``next`` of a page in this order.
+            InvalidCursor: ``query.after`` is no ``next`` of a page in this order.
         """
-        stored = {status if status in TERMINAL_STATUSES else "running" for status in statuses}
-        query = ExecutionQuery(frozenset(stored), frozenset(graphs), since, until, q, sort, limit, after)
-        page = await self._repository.list(query)
+        statuses = query.statuses
+        stored = frozenset(status if status in TERMINAL_STATUSES else "running" for status in statuses)
+        page = await self._repository.list(replace(query, statuses=stored))
         views = [await self._listed(summary) for summary in page.items]
         return [view for view in views if not statuses or view.status in statuses], page.next
 
@@ -304,6 +294,7 @@ class ExecutionService:
             last_seq=runner.hub.visible,
             errors=errors,
             progress=glance.progress,
+            forked_from=runner.forked_from,
         )
 
     async def _accepted(self, graph_id: GraphId, wishes: Wishes, claim: Claim | None) -> Runner:
@@ -441,4 +432,5 @@ def _view(summary: ExecutionSummary, *, errors: bytes = b"[]", progress: Progres
         errors=errors,
         reason=summary.reason,
         progress=progress,
+        forked_from=summary.forked_from,
     )

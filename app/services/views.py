@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from graphwire.engine.progress import Progress
+from graphwire.events.types import ForkedFrom
 from graphwire.types import Engine, ExecutionId, GraphId, Outcome, Status
 
 
@@ -19,6 +20,7 @@ class ExecutionView:
         error: The failure as JSON, for ``failed``.
         errors: Every failure of a node that was not retried away, as a JSON list.
         reason: Why it was cancelled.
+        forked_from: Where it goes on from; None for one that was started.
         progress: None where it is not known any more; an ended execution is complete or it is not.
     """
 
@@ -37,6 +39,7 @@ class ExecutionView:
     errors: bytes = b"[]"
     reason: str | None = None
     progress: Progress | None = None
+    forked_from: ForkedFrom | None = None
 
 
 @dataclass(frozen=True, slots=True)

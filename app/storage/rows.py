@@ -22,7 +22,7 @@ class Rows:
 
     Attributes:
         starts: ``executions``: id, graph_id, graph_version, status, seed, correlation_id, started_at_us, options,
-            engine.
+            engine, forked_from, forked_at.
         chunks: ``event_chunks``, all columns.
         large: ``large_events``: execution_id, seq, body.
         ends: ``executions``: id, status, outcome, ended_at_us, duration_ms, steps, last_seq, reason, error, errors,
@@ -85,6 +85,8 @@ def _start(start: ExecutionRecord) -> Row:
         microseconds(start.started_at),
         start.options,
         start.engine,
+        None if start.forked_from is None else start.forked_from.execution_id,
+        None if start.forked_from is None else start.forked_from.seq,
     )
 
 

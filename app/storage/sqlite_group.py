@@ -15,8 +15,8 @@ from graphwire.engine.ports import Batch
 MAX_VARIABLES = 30_000
 
 _INSERT_STARTS = (
-    "INSERT INTO executions (id, graph_id, graph_version, status, seed, correlation_id, started_at_us, options, engine)"
-    " VALUES "
+    "INSERT INTO executions (id, graph_id, graph_version, status, seed, correlation_id, started_at_us, options, engine,"
+    " forked_from, forked_at) VALUES "
 )
 _INSERT_CHUNKS = (
     "INSERT INTO event_chunks"

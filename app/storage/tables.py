@@ -66,6 +66,9 @@ executions = Table(
     Column("reason", AnyText),
     Column("damage", AnyText),
     Column("error", AnyText),
+    # The execution that it was forked from, which may be deleted since, and the commit there.
+    Column("forked_from", AnyText),
+    Column("forked_at", BigInteger),
     # Large columns last: SQLite then reads the others without following overflow pages.
     Column("errors", LargeBinary),
     Column("options", LargeBinary, nullable=False),
@@ -73,6 +76,14 @@ executions = Table(
     Index("executions_by_start", "started_at_us", "id"),
     Index("executions_by_graph", "graph_id", "started_at_us", "id"),
     Index("executions_by_status", "status", "started_at_us", "id"),
+)
+Index(
+    "executions_by_origin",
+    executions.c.forked_from,
+    executions.c.started_at_us,
+    executions.c.id,
+    sqlite_where=executions.c.forked_from.is_not(None),
+    postgresql_where=executions.c.forked_from.is_not(None),
 )
 Index(
     "executions_deleted",

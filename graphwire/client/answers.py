@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct, field
 
 from graphwire.errors import Problem
-from graphwire.events.types import Failure
+from graphwire.events.types import Failure, ForkedFrom
 
 Item = TypeVar("Item")
 
@@ -140,6 +140,7 @@ class ExecutionSummary(Struct, frozen=True, kw_only=True):
     duration_ms: float
     steps: int = 0
     last_seq: int = 0
+    forked_from: ForkedFrom | None = None
 
 
 class Execution(ExecutionSummary, frozen=True, kw_only=True):

@@ -109,6 +109,7 @@ def list_executions(
     *,
     status: Sequence[str] = (),
     graph: Sequence[str] = (),
+    forked_from: Sequence[str] = (),
     since: datetime | None = None,
     until: datetime | None = None,
     search: str | None = None,
@@ -121,6 +122,7 @@ def list_executions(
     Args:
         status: Any of these.
         graph: Of any of these graphs.
+        forked_from: Forks of any of these executions.
         since: Started then or later; with a time zone.
         until: Started before.
         search: A part of the id, the graph's id, the reason or the error.
@@ -131,6 +133,7 @@ def list_executions(
     asked = query(
         status=several(status),
         graph=several(graph),
+        forked_from=several(forked_from),
         since=None if since is None else since.isoformat(),
         until=None if until is None else until.isoformat(),
         q=search,

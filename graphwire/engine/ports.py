@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct, field
 
 from graphwire.events.hub import Published
+from graphwire.events.types import ForkedFrom
 from graphwire.types import Engine, ExecutionId, GraphId, Outcome, TerminalStatus
 
 
@@ -35,6 +36,7 @@ class ExecutionRecord(Struct, frozen=True):
         started_at: Aware, UTC.
         engine: Who carries it out; ``foreign`` is one that runs elsewhere and reports its events. What names no version
             of a graph has version 0.
+        forked_from: Where it goes on from; None for one that was started.
     """
 
     id: ExecutionId
@@ -45,6 +47,7 @@ class ExecutionRecord(Struct, frozen=True):
     started_at: datetime
     correlation_id: str | None = None
     engine: Engine = "graphwire"
+    forked_from: ForkedFrom | None = None
 
 
 class ExecutionEnd(Struct, frozen=True):

@@ -50,6 +50,7 @@ class Start(Struct, frozen=True):
         kept: The whole start as it is stored, JSON.
         timeout_s, node_timeout_s: Replace the graph's limits; None for those.
         claim: Stored with the start.
+        forked_from: Where it goes on from, if it is a fork.
     """
 
     state: Mapping[str, bytes] = field(default_factory=dict)
@@ -62,6 +63,7 @@ class Start(Struct, frozen=True):
     told: bytes = b"{}"
     kept: bytes = b"{}"
     claim: Claim | None = None
+    forked_from: types.ForkedFrom | None = None
 
 
 class Runner:
@@ -167,7 +169,14 @@ class Runner:
         if start.claim is not None:
             self._outbox.claim(self.log.next_seq, start.claim)
         entry = [self.plan.nodes[index].id for index in self.plan.entry_indexes(start.options.entry)]
-        self._report.execution(types.ExecutionStarted(entry=entry, seed=start.options.seed, options=Raw(start.told)))
+        self._report.execution(
+            types.ExecutionStarted(
+                entry=entry,
+                seed=start.options.seed,
+                options=Raw(start.told),
+                forked_from=start.forked_from or msgspec.UNSET,
+            )
+        )
         self.hub.when_stored(self.hub.published, lambda: None if accepted.done() else accepted.set_result(None))
         await accepted
 
@@ -209,6 +218,11 @@ class Runner:
             return self.execution.status
         since = self._stopping_from
         return "running" if since is None or self.hub.visible < since else "stopping"
+
+    @property
+    def forked_from(self) -> types.ForkedFrom | None:
+        """Where it goes on from, if it is a fork."""
+        return self._start.forked_from
 
     @property
     def is_ended(self) -> bool:
@@ -464,6 +478,7 @@ def _record(id: ExecutionId, plan: Plan, start: Start, started_at: datetime) -> 
         seed=start.options.seed,
         started_at=started_at,
         correlation_id=start.correlation_id,
+        forked_from=start.forked_from,
     )
 
 

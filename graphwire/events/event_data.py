@@ -4,6 +4,8 @@ from typing import Annotated, ClassVar, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from graphwire.types import ExecutionId
+
 Attempt: TypeAlias = Annotated[int, Meta(description="Which try of the activation, from 1.")]
 DurationMs: TypeAlias = Annotated[float, Meta(description="How long it took, in milliseconds.")]
 Steps: TypeAlias = Annotated[int, Meta(description="The activations that were begun.")]
@@ -11,6 +13,13 @@ Fired: TypeAlias = Annotated[list[str], Meta(description="The ids of the edges t
 Path: TypeAlias = Annotated[
     list[dict[str, str | int]], Meta(description="Where inside the scopes of an opener it happened, outermost first.")
 ]
+
+
+class ForkedFrom(Struct, frozen=True):
+    """The place of an execution from which another one goes on: as of its last commit at or before ``seq``."""
+
+    execution_id: Annotated[ExecutionId, Meta(description="Its id.")]
+    seq: Annotated[int, Meta(description="The number of the last event that it is as of.")]
 
 
 class EventData(Struct, frozen=True, kw_only=True, gc=False):

@@ -27,6 +27,7 @@ from graphwire.events.event_data import (
     EventData as EventData,
     Failure as Failure,
     Fired as Fired,
+    ForkedFrom as ForkedFrom,
     Path as Path,
     Steps as Steps,
 )
@@ -53,6 +54,9 @@ class ExecutionStarted(EventData, frozen=True):
     entry: Annotated[list[str], Meta(description="The nodes that it starts at.")]
     seed: Annotated[int, Meta(description="Seeds the nodes' random numbers.")]
     options: Annotated[Raw, Meta(description="What the start chose, defaults included.")]
+    forked_from: (
+        Annotated[ForkedFrom, Meta(description="Where it was forked; left out where it was started.")] | UnsetType
+    ) = UNSET
 
 
 class NodeStarted(EventData, frozen=True):

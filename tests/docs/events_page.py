@@ -39,10 +39,10 @@ _SERVICE = """
 
 `GET /events` tells them; their `type` is their topic, see [the wire](wire.md#the-stream-of-the-service).
 """
-_PARTS = """
-## Failure
+_PART = """
+## {name}
 
-{failure}
+{meaning}
 
 | field | value | meaning |
 | --- | --- | --- |
@@ -59,8 +59,7 @@ def page() -> str:
     notices = "".join(_section(notice, definitions, shown[notice.type]) for notice in get_args(Notice))
     told = {data.topic: json.loads(text) for data, text in SERVICE_EVENTS}
     service = "".join(_section(event, definitions, told[event.topic]) for event in get_args(ServiceEvent))
-    failure = definitions["Failure"]
-    parts = _PARTS.format(failure=prose(failure["description"]), fields="\n".join(_rows(failure)))
+    parts = "".join(_part(name, definitions[name]) for name in ("Failure", "ForkedFrom"))
     return _HEAD + events + _NOTICES + notices + _SERVICE + service + parts
 
 
@@ -74,6 +73,10 @@ def _section(kind_of: Any, definitions: dict[str, Any], example: Any) -> str:
     table = f"\n| field | value | meaning |\n| --- | --- | --- |\n{fields}\n" if fields else "\nIts `data` is empty.\n"
     shown = f"\n```json\n{json.dumps(example, ensure_ascii=False)}\n```\n" if fields else ""
     return f"\n### `{name}` ({kind_of.code})\n\n{prose(schema['description'])}\n{barrier}{table}{shown}"
+
+
+def _part(name: str, schema: dict[str, Any]) -> str:
+    return _PART.format(name=name, meaning=prose(schema["description"]), fields="\n".join(_rows(schema)))
 
 
 def _rows(schema: dict[str, Any]) -> Iterator[str]:

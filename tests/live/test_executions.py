@@ -28,6 +28,7 @@ async def test_a_running_execution_is_shown_as_of_now(service: Service) -> None:
         "duration_ms": body["duration_ms"],
         "steps": 1,
         "last_seq": 2,
+        "forked_from": None,
         "links": {
             "self": f"/executions/{execution}",
             "events": f"/executions/{execution}/events",

@@ -16,6 +16,7 @@ from app.storage.repositories.executions import (
 from app.storage.store import SqlExecutionStore
 from graphwire.engine.ports import ExecutionRecord
 from graphwire.errors import CommandNotAllowed, InvalidCursor
+from graphwire.events.types import ForkedFrom
 from graphwire.types import ExecutionId, GraphId
 from tests.storage.samples import EXECUTION, NOW, make_batch, make_end, make_record
 from tests.storage.single_batch import store_batch
@@ -60,6 +61,16 @@ async def test_an_execution_is_read_as_it_started(store: SqlExecutionStore, exec
     assert (stored.summary.status, stored.summary.seed, stored.summary.started_at) == ("running", 2**62, NOW)
     assert (stored.options, stored.state, stored.errors) == (b'{"state":{}}', None, None)
     assert await executions.get(ExecutionId("unknown")) is None
+
+
+async def test_a_fork_is_found_by_its_origin(store: SqlExecutionStore, executions: ExecutionRepository) -> None:
+    await start(store, make_record())
+    await start(store, replace(make_record("fork"), forked_from=ForkedFrom(EXECUTION, 7)))
+
+    page = await executions.list(ExecutionQuery(origins=frozenset({EXECUTION, "unknown"})))
+
+    assert [(one.id, one.forked_from) for one in page.items] == [("fork", ForkedFrom(EXECUTION, 7))]
+    assert await ids(executions, ExecutionQuery(origins=frozenset({"fork"}))) == []
 
 
 async def test_an_execution_is_read_as_it_ended(store: SqlExecutionStore, executions: ExecutionRepository) -> None:

@@ -20,12 +20,12 @@ from app.api.negotiation import JSON, accepts
 from app.api.parameters import EventNumber, ExecutionName, GraphName, TickingGraphName
 from app.api.schemas import answers
 from app.api.schemas.bodies import described
-from app.api.schemas.examples import CANCELS, MODELS, STARTS, TICKING_STARTS
+from app.api.schemas.examples import CANCELS, EXECUTION_ID, MODELS, STARTS, TICKING_STARTS
 from app.api.schemas.start import CancelRequest, StartRequest
 from app.api.schemas.streams import EVENTS
 from app.api.starts import read_start, start
 from app.services.idempotency import Turn
-from app.storage.repositories.executions import Sort
+from app.storage.repositories.executions import ExecutionQuery, Sort
 from app.storage.repositories.idempotency import MadeEvent
 from graphwire.engine.runner import Runner
 from graphwire.errors import (
@@ -136,6 +136,9 @@ async def list_executions(
         Query(description="Any of these; repeated or separated by commas.", examples=[["completed", "failed"]]),
     ] = None,
     graph: Annotated[list[str] | None, Query(description="Of any of these graphs.", examples=[["hello"]])] = None,
+    forked_from: Annotated[
+        list[str] | None, Query(description="Forks of any of these executions.", examples=[[EXECUTION_ID]])
+    ] = None,
     since: Annotated[
         str | None,
         Query(description="Started then or later; RFC 3339, with offset.", examples=["2026-11-20T19:45:30Z"]),
@@ -158,16 +161,18 @@ async def list_executions(
     if q is not None and not q.isprintable():
         detail = "a text to search for has no control characters"
         raise InvalidInput(detail, [Problem("/query/q", "invalid_value", detail)])
-    items, following = await executions.list(
-        statuses=_statuses(status),
-        graphs=pagination.split(graph),
+    query = ExecutionQuery(
+        statuses=frozenset(_statuses(status)),
+        graph_ids=frozenset(pagination.split(graph)),
         since=_moment(since, "since"),
         until=_moment(until, "until"),
-        q=q,
+        text=q,
         sort=sort,
         limit=limit,
         after=after,
+        origins=frozenset(pagination.split(forked_from)),
     )
+    items, following = await executions.list(query)
     page = answers.Executions([answers.summary(view) for view in items], following)
     return answers.answer(page, headers=pagination.link_header(request, following))
 

@@ -27,6 +27,13 @@ class Links(Struct):
     websocket: str
 
 
+class ForkedFrom(Struct):
+    """The place from which an execution goes on: as of the last commit of that one at or before `seq`."""
+
+    execution_id: str
+    seq: int
+
+
 class Accepted(Struct):
     """An execution was started and will reach an end."""
 
@@ -61,6 +68,7 @@ class Summary(Struct):
     duration_ms: float
     steps: int
     last_seq: int
+    forked_from: ForkedFrom | None
     links: Links
 
 
@@ -373,6 +381,7 @@ def _links(execution_id: str) -> Links:
 
 
 def _common(view: ExecutionView) -> dict[str, Any]:
+    origin = view.forked_from
     return {
         "id": view.id,
         "graph_id": view.graph_id,
@@ -385,6 +394,7 @@ def _common(view: ExecutionView) -> dict[str, Any]:
         "duration_ms": view.duration_ms,
         "steps": view.steps,
         "last_seq": view.last_seq,
+        "forked_from": None if origin is None else ForkedFrom(origin.execution_id, origin.seq),
         "links": _links(view.id),
     }
 

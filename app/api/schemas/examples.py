@@ -112,6 +112,7 @@ _SUMMARY: Final = {
     **_TIMES,
     "steps": 3,
     "last_seq": 9,
+    "forked_from": None,
     "links": _LINKS,
 }
 _DETAILS: Final[Mapping[str, Any]] = {

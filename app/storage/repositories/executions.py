@@ -17,7 +17,7 @@ from app.storage.repositories.service_events import Told, tell
 from app.storage.tables import event_chunks, executions, node_durations, reported_events
 from graphwire.errors import CommandNotAllowed, HistoryDamaged
 from graphwire.events.service_types import ServiceExecutionDeleted, ServiceExecutionFailed, cut
-from graphwire.events.types import Failure
+from graphwire.events.types import Failure, ForkedFrom
 from graphwire.types import TERMINAL_STATUSES, Engine, ExecutionId, GraphId, Outcome, Status
 
 Sort: TypeAlias = Literal["started_at", "-started_at", "ended_at", "-ended_at", "duration_ms", "-duration_ms"]
@@ -41,6 +41,7 @@ class ExecutionSummary:
     Attributes:
         engine: Who carries it out: ``foreign`` is one that runs elsewhere.
         error: The failure as JSON.
+        forked_from: Where it goes on from; None for one that was started.
         damage: Why its history cannot be read; None while nothing is known of that.
     """
 
@@ -60,6 +61,7 @@ class ExecutionSummary:
     reason: str | None
     error: bytes | None
     damage: str | None
+    forked_from: ForkedFrom | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class ExecutionQuery:
     Attributes:
         statuses: Any of these, as they are stored; empty for all.
         graph_ids: Of any of these; empty for all.
+        origins: Forked from any of these; empty for all.
         since: Started at or after.
         until: Started before.
         text: Occurs, whatever its case, in the id, the graph's id, the correlation id, the reason or the error.
@@ -108,6 +111,7 @@ class ExecutionQuery:
     sort: Sort = "-started_at"
     limit: int = 100
     after: str | None = None
+    origins: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +280,8 @@ def _filtered(statement: Select[Any], query: ExecutionQuery) -> Select[Any]:
         statement = statement.where(columns.status.in_(sorted(query.statuses)))
     if query.graph_ids:
         statement = statement.where(columns.graph_id.in_(sorted(query.graph_ids)))
+    if query.origins:
+        statement = statement.where(columns.forked_from.in_(sorted(query.origins)))
     if query.since is not None:
         statement = statement.where(columns.started_at_us >= microseconds(query.since))
     if query.until is not None:
@@ -304,4 +310,5 @@ def _summary(row: Any) -> ExecutionSummary:
         reason=row.reason,
         error=None if row.error is None else row.error.encode(),
         damage=row.damage,
+        forked_from=None if row.forked_from is None else ForkedFrom(ExecutionId(row.forked_from), row.forked_at),
     )
