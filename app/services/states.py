@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from graphwire.engine.deltas import Replay
 from graphwire.engine.plan import Plan
 from graphwire.engine.ports import ExecutionStore
+from graphwire.engine.replay import Replay
 from graphwire.errors import HistoryDamaged
 from graphwire.types import ExecutionId
 from graphwire.values import freeze

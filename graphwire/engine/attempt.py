@@ -76,6 +76,7 @@ class Attempt(Struct, eq=False):
 
     Attributes:
         state: What the node sees; the merge of its tokens' states, made when the attempt begins.
+        interrupted: How many attempts of the activation were lost with a process: they use up no retry.
         outcome: What it came to, kept until its turn comes (``ordering: deterministic``).
         follows: The number of the last event of the commit that made it ready.
         on_turn: Called when its turn to speak comes (``ordering: deterministic``).
@@ -93,6 +94,7 @@ class Attempt(Struct, eq=False):
     state: State
     phase: Phase = Phase.READY
     number: int = 1
+    interrupted: int = 0
     started_ns: int = 0
     ended_ns: int = 0
     outcome: "Outcome | None" = None

@@ -13,7 +13,6 @@ import msgspec
 from graphwire.clock import Clock
 from graphwire.engine import routing
 from graphwire.engine.attempt import CLOSED, RUNNING, Attempt, Outcome, Phase, Scope, below
-from graphwire.engine.deltas import Recorder
 from graphwire.engine.emissions import Emissions
 from graphwire.engine.ending import End, Endings, Host
 from graphwire.engine.in_order import InOrder
@@ -24,16 +23,12 @@ from graphwire.engine.options import Options
 from graphwire.engine.performing import Gate, Performer
 from graphwire.engine.plan import ERRORS, Plan, Route
 from graphwire.engine.policies.failure import describe
+from graphwire.engine.records import Recorder
 from graphwire.engine.report import Reporter, inner_failure
-from graphwire.engine.results import Goto, read_result
+from graphwire.engine.results import Goto, read_result, too_large
 from graphwire.engine.scheduler import Activation
 from graphwire.engine.state import State
-from graphwire.errors import (
-    GraphwireError,
-    NodeError,
-    StateTooLarge,
-    quoted,
-)
+from graphwire.errors import GraphwireError, NodeError
 from graphwire.events import types
 from graphwire.events.types import EventData, Failure
 from graphwire.graphs.behaviour import ForEach, Wait
@@ -196,7 +191,7 @@ class Execution:
         if refused is not None:
             raise refused
         if attempt.state.size > self._max_state_bytes:
-            raise _too_large({}, attempt.state.size, self._max_state_bytes)
+            raise too_large({}, attempt.state.size, self._max_state_bytes)
         return merged.conflicts
 
     def _sleep(self, attempt: Attempt, behaviour: Wait) -> None:
@@ -272,7 +267,7 @@ class Execution:
                 alone = scope.scheduler.alone
                 state = state.commit(update, attempt.activation.id, scope.plan.reducers, alone=alone)
                 if state.size > self._max_state_bytes:
-                    raise _too_large(update, state.size, self._max_state_bytes)
+                    raise too_large(update, state.size, self._max_state_bytes)
             elif state.apart is not None and scope.scheduler.alone:
                 state = state.collapsed()
             route = node.plain_route if goto is None else None
@@ -304,6 +299,8 @@ class Execution:
         state: State,
         update: Mapping[str, bytes | Deleted] | None,
         result: bytes,
+        *,
+        partial: bool = False,
     ) -> None:
         """Put the tokens of a commit on their edges."""
         scope = attempt.scope
@@ -311,7 +308,7 @@ class Execution:
             size = sum(len(value) for value in update.values() if isinstance(value, bytes)) if update else 0
             self._report.left(attempt, route.fired, list(update or ()), size)
         if self._recorder is not None:
-            self._recorder.commit(attempt, route, update, state, result)
+            self._recorder.commit(attempt, route, update, state, result, partial=partial)
         if scope.opener is not None:
             scope.result = result
         activations = scope.scheduler.complete(attempt.activation, route.fired, state)
@@ -355,18 +352,20 @@ class Execution:
                 scope.scheduler.complete(attempt.activation, (), state)  # its errors belong to the final state
                 if self._recorder is not None:
                     self._recorder.commit(attempt, routing.NOWHERE, written, state, b"null")
-            self.fail_scope(scope, failure)
+            self.fail_scope(scope, failure, attempt)
             return
         if policy is not None:
             self.partial = True
-        self._place(attempt, route, state, written, b"null")
+        self._place(attempt, route, state, written, b"null", partial=policy is not None)
 
-    def fail_scope(self, scope: Scope, failure: Failure) -> None:
-        """End a scope with an error: the root's is the execution's, an item's its opener's."""
+    def fail_scope(self, scope: Scope, failure: Failure, attempt: Attempt | None = None) -> None:
+        """End a scope with an error, maybe of an attempt: the root's is the execution's, an item's its opener's."""
         if scope.opener is None:
             self.stop(End("failed", failure=failure))
             return
         if scope.failure is None:
+            if self._recorder is not None:
+                self._recorder.scope_failed(scope, failure, attempt)
             scope.failure = inner_failure(failure, scope)
             self.clear(scope, "a node of its scope failed")
             self._openers.item_fails(scope, scope.failure)
@@ -380,6 +379,8 @@ class Execution:
             return
         self.status = "stopping"
         self.end = end
+        if self._recorder is not None:
+            self._recorder.stopping(end.status, end.failure, end.reason, end.limit)
         if self._host is not None:
             self._host.stopping()
         self.dispatchable.clear()
@@ -486,14 +487,3 @@ class Execution:
             return
         if self.status == "stopping" and self.end is not None and not self.end.is_told:
             self.status = self._endings.tell(self.end)
-
-
-def _too_large(update: Mapping[str, bytes | Deleted], size: int, limit: int) -> StateTooLarge:
-    sizes = {key: len(value) for key, value in update.items() if isinstance(value, bytes)}
-    largest = max(sizes, key=sizes.__getitem__, default="")
-    cause = f" with {quoted(largest)}" if largest else ""
-    return StateTooLarge(
-        f"the state would have {size:,} bytes{cause}; the limit is {limit:,} (limits.max_state_bytes)",
-        key=largest,
-        bytes=size,
-    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphwire.engine.plan import ERRORS
-from graphwire.errors import RoutingError, StateInvalid
+from graphwire.errors import RoutingError, StateInvalid, StateTooLarge, quoted
 from graphwire.values import DELETE, Deleted, freeze, freeze_update
 
 
@@ -96,3 +96,15 @@ def kind_of(value: object) -> str:
     """Return what a value is, in the words of JSON."""
     kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
     return kinds.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)
+
+
+def too_large(update: Mapping[str, bytes | Deleted], size: int, limit: int) -> StateTooLarge:
+    """Return the error of a state that an update, if there is one, made too large."""
+    sizes = {key: len(value) for key, value in update.items() if isinstance(value, bytes)}
+    largest = max(sizes, key=sizes.__getitem__, default="")
+    cause = f" with {quoted(largest)}" if largest else ""
+    return StateTooLarge(
+        f"the state would have {size:,} bytes{cause}; the limit is {limit:,} (limits.max_state_bytes)",
+        key=largest,
+        bytes=size,
+    )

@@ -16,7 +16,6 @@ from msgspec import Raw, Struct, field
 from graphwire.clock import Clock, utc
 from graphwire.engine.attempt import Attempt, Phase
 from graphwire.engine.context import EMPTY, Context
-from graphwire.engine.deltas import Recorder
 from graphwire.engine.ending import End, timeout
 from graphwire.engine.execution import Execution
 from graphwire.engine.glance import Glance, Glances
@@ -26,6 +25,7 @@ from graphwire.engine.outbox import ExecutionOutbox
 from graphwire.engine.plan import Plan
 from graphwire.engine.ports import Claim, ExecutionEnd, ExecutionRecord, ExecutionStore
 from graphwire.engine.progress import Estimate, Progress
+from graphwire.engine.records import Recorder
 from graphwire.engine.report import Reporter
 from graphwire.errors import CommandNotAllowed, StorageUnavailable
 from graphwire.events import types

@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import given, strategies as st
 
 from graphwire import DELETE, Graph, prepare
-from graphwire.engine.deltas import Replay
 from graphwire.engine.plan import Plan, outline
+from graphwire.engine.replay import Replay
 from graphwire.nodes import builtin_registry
 from graphwire.values import thaw
 from tests.engine.hosting import hosted

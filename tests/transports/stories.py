@@ -10,8 +10,8 @@ from msgspec import Raw
 from app.transports.dialects.frames import Frame
 from app.transports.dialects.names import DIALECTS, FOLDING
 from graphwire import Graph
-from graphwire.engine.deltas import Replay
 from graphwire.engine.plan import outline
+from graphwire.engine.replay import Replay
 from graphwire.events import types
 from graphwire.events.encoding import encode_line, read_published
 from graphwire.events.types import EventData, Failure
@@ -119,7 +119,8 @@ def _told(dialect: str, story: Sequence[Said], after: int | None) -> Iterator[Fr
             active = next(each for each in replay.scheduler.active() if replay.plan.node_ids[each.node] == said.node)
             place = {"node_id": said.node, "activation": active.id, "pass_number": 1}
             if said.update is not None:
-                commit = {"activation": active.id, "edges": said.edges, "update": said.update}
+                commit = {"kind": "commit", "seq": 0, "activation": active.id, "edges": said.edges}
+                commit["update"] = said.update
                 replay.commit(compact(commit))
         moment = {"seq": seq, "ts": f"2026-11-20T19:45:30.{seq:06}Z", "mono_ns": seq * 1_000}
         line, whole = encode_line(make_outgoing(said.event, graph_id="story", **moment, **place))

@@ -15,9 +15,9 @@ from app.transports.cursor import START, Place
 from app.transports.dialects.editor import Editor
 from app.transports.dialects.folding import FoldingReader
 from graphwire import Graph, prepare
-from graphwire.engine.deltas import Replay
 from graphwire.engine.memory import MemoryStore
 from graphwire.engine.ports import Deltas
+from graphwire.engine.replay import Replay
 from graphwire.errors import StorageUnavailable
 from graphwire.events.hub import End, Hub, NoticeItem, Page, Published
 from graphwire.events.notices import StreamClosed

@@ -8,7 +8,7 @@ from msgspec.json import decode
 
 from app.transports.dialects.frames import TRUE, Frame, Line, encode, read_line, read_members, read_notice
 from app.transports.dialects.json_patch import changes
-from graphwire.engine.deltas import Replay
+from graphwire.engine.replay import Replay
 from graphwire.events.hub import Published
 from graphwire.events.timestamps import parse_timestamp
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 from msgspec import Raw
 
 from app.transports.dialects.frames import TRUE, Frame, Line, encode, read_line, read_members, read_notice
-from graphwire.engine.deltas import Replay
 from graphwire.engine.plan import Plan
+from graphwire.engine.replay import Replay
 from graphwire.engine.state import State
 from graphwire.events.encoding import MAX_LINE_BYTES
 from graphwire.events.hub import Published

@@ -10,7 +10,7 @@ from app.services.states import States
 from app.transports.cursor import Place
 from app.transports.dialects.frames import TRUE, Folding, Frame, read_line, read_members
 from app.transports.dialects.reader import as_events, preamble
-from graphwire.engine.deltas import Replay
+from graphwire.engine.replay import Replay
 from graphwire.errors import HistoryDamaged, StorageUnavailable
 from graphwire.events.feed import READ_EVENTS
 from graphwire.events.filters import Filter

@@ -9,7 +9,7 @@ from app.transports.dialects.bus import Bus
 from app.transports.dialects.editor import Editor
 from app.transports.dialects.frames import Dialect, Folding
 from app.transports.dialects.scoped import Scoped
-from graphwire.engine.deltas import Replay
+from graphwire.engine.replay import Replay
 from graphwire.errors import InvalidInput, Problem, quoted
 
 DialectName = Literal["native", "editor", "bus", "scoped", "ag-ui"]
