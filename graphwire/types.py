@@ -16,6 +16,7 @@ ReadOnlyJson: TypeAlias = "JsonScalar | Sequence[ReadOnlyJson] | Mapping[str, Re
 Status: TypeAlias = Literal["queued", "running", "pausing", "paused", "stopping", "completed", "failed", "cancelled"]
 TerminalStatus: TypeAlias = Literal["completed", "failed", "cancelled"]
 Engine: TypeAlias = Literal["graphwire", "foreign"]
+Priority: TypeAlias = Literal["low", "normal", "high", "critical"]
 Outcome: TypeAlias = Literal["success", "partial"]
 Durability: TypeAlias = Literal["async", "sync"]
 Detail: TypeAlias = Literal["standard", "full"]

@@ -24,7 +24,7 @@ INSERT INTO event_chunks (execution_id, first_seq, last_seq, format, events_chec
 SELECT e.id, v.first_seq, v.last_seq, v.format, v.events_checksum, v.deltas_checksum, v.events, v.deltas
 FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::int[], $5::bigint[], $6::bigint[], $7::bytea[], $8::bytea[])
     AS v (id, first_seq, last_seq, format, events_checksum, deltas_checksum, events, deltas)
-LEFT JOIN executions AS e ON e.id = v.id AND e.status = 'running'
+LEFT JOIN executions AS e ON e.id = v.id AND e.ended_at_us IS NULL
 """
 _INSERT_LARGE = """
 INSERT INTO large_events (execution_id, seq, body) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[])
@@ -40,7 +40,11 @@ UPDATE executions SET status = v.status, outcome = v.outcome, ended_at_us = v.en
 FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::float[], $6::bigint[], $7::bigint[], $8::text[],
     $9::text[], $10::bytea[], $11::bytea[])
     AS v (id, status, outcome, ended_at_us, duration_ms, steps, last_seq, reason, error, errors, state)
-WHERE executions.id = v.id AND executions.status = 'running'
+WHERE executions.id = v.id AND executions.ended_at_us IS NULL
+"""
+_UPDATE_TURNS = """
+UPDATE executions SET status = v.status FROM unnest($1::text[], $2::text[]) AS v (id, status)
+WHERE executions.id = v.id AND executions.ended_at_us IS NULL
 """
 # Added up first: one statement may change a row only once.
 _ADD_DURATIONS = """
@@ -73,8 +77,8 @@ ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, execution_id
 """
 _HAS_CHUNK = "SELECT 1 FROM event_chunks WHERE execution_id = $1 AND first_seq = $2"
 _HAS_STARTED = "SELECT 1 FROM executions WHERE id = $1"
-_IS_RUNNING = "SELECT 1 FROM executions WHERE id = $1 AND status = 'running'"
-_HAS_ENDED = "SELECT 1 FROM executions WHERE id = $1 AND status <> 'running'"
+_IS_RUNNING = "SELECT 1 FROM executions WHERE id = $1 AND ended_at_us IS NULL"
+_HAS_ENDED = "SELECT 1 FROM executions WHERE id = $1 AND ended_at_us IS NOT NULL"
 
 
 class OutcomeUnknown(Exception):
@@ -170,6 +174,7 @@ def _statements(batches: Iterable[Batch]) -> list[_Statement]:
         _Statement(_INSERT_CHUNKS, _columns(rows.chunks)),
         _Statement(_INSERT_LARGE, _columns(rows.large)),
         _Statement(_INSERT_REPORTED, _columns(rows.reported)),
+        _Statement(_UPDATE_TURNS, _columns(rows.turns), len(rows.turns), UNKNOWN),
         _Statement(_UPDATE_ENDS, _columns(rows.ends), len(rows.ends), UNKNOWN),
         _Statement(_INSERT_TOLD, _columns(rows.told), len(rows.told), UNKNOWN),
         _Statement(_ADD_DURATIONS, _columns(rows.durations)),

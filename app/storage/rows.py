@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from app.storage.chunks import ChunkRow, encode_chunks
 from app.storage.moments import microseconds
-from app.storage.telling import ended, started
+from app.storage.telling import ended, started, turned
 from graphwire.engine.ports import Batch, Claim, ExecutionEnd, ExecutionRecord
 from graphwire.events.service_encoding import encode_data
 from graphwire.events.service_types import ServiceEventData
@@ -27,6 +27,7 @@ class Rows:
         large: ``large_events``: execution_id, seq, body.
         ends: ``executions``: id, status, outcome, ended_at_us, duration_ms, steps, last_seq, reason, error, errors,
             state.
+        turns: ``executions``: id, status; one row at most for each execution.
         durations: execution_id, node_id, attempts, total_ms; to be added to ``node_durations``.
         told: ``service_events``: topic, execution_id, at_us, data; what else there is of the execution is looked
             up.
@@ -38,6 +39,7 @@ class Rows:
     chunks: list[ChunkRow] = field(default_factory=list)
     large: list[Row] = field(default_factory=list)
     ends: list[Row] = field(default_factory=list)
+    turns: list[Row] = field(default_factory=list)
     durations: list[Row] = field(default_factory=list)
     told: list[Row] = field(default_factory=list)
     claims: list[Row] = field(default_factory=list)
@@ -60,6 +62,10 @@ def rows_of(batches: Iterable[Batch]) -> Rows:
         rows.large += [
             (batch.execution_id, event.seq, event.whole) for event in batch.events if event.whole is not None
         ]
+        if batch.turns:
+            rows.turns.append((batch.execution_id, batch.turns[-1].status))
+            told = ((turned(turn), turn.at) for turn in batch.turns)
+            rows.told += [_told(batch.execution_id, data, at) for data, at in told if data is not None]
         if batch.end is not None:
             rows.ends.append(_end(batch.execution_id, batch.end))
             rows.told.append(_told(batch.execution_id, ended(batch.end), batch.end.ended_at))
@@ -79,7 +85,7 @@ def _start(start: ExecutionRecord) -> Row:
         start.id,
         start.graph_id,
         start.graph_version,
-        "running",
+        start.status,
         start.seed,
         start.correlation_id,
         microseconds(start.started_at),

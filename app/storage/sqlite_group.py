@@ -29,7 +29,8 @@ _UPDATE_ENDS = (
     " steps = v.column6, last_seq = v.column7, reason = v.column8, error = v.column9, errors = v.column10,"
     " state = v.column11 FROM (VALUES "
 )
-_UPDATE_ENDS_WHERE = ") AS v WHERE executions.id = v.column1 AND executions.status = 'running'"
+_UPDATE_ENDS_WHERE = ") AS v WHERE executions.id = v.column1 AND executions.ended_at_us IS NULL"
+_UPDATE_TURNS = "UPDATE executions SET status = v.column2 FROM (VALUES "
 _ADD_DURATIONS = (
     "INSERT INTO node_durations (graph_id, graph_version, node_id, attempts, total_ms)"
     " SELECT e.graph_id, e.graph_version, v.column2, v.column3, v.column4 FROM (VALUES "
@@ -109,6 +110,7 @@ def _statements(batches: Iterable[Batch]) -> list[_Statement]:
         *_many(_INSERT_CHUNKS, rows.chunks),
         *_many(_INSERT_LARGE, rows.large),
         *_many(_INSERT_REPORTED, rows.reported),
+        *_many(_UPDATE_TURNS, rows.turns, _UPDATE_ENDS_WHERE),
         *_many(_UPDATE_ENDS, rows.ends, _UPDATE_ENDS_WHERE),
         *_many(_INSERT_TOLD, rows.told, _INSERT_TOLD_FROM),
         *_many(_ADD_DURATIONS, rows.durations, _ADD_DURATIONS_ON),

@@ -4,12 +4,13 @@ from msgspec import DecodeError
 from msgspec.json import decode
 from msgspec.structs import replace
 
-from graphwire.engine.ports import ExecutionEnd, ExecutionRecord
+from graphwire.engine.ports import ExecutionEnd, ExecutionRecord, Turn
 from graphwire.events.service_types import (
     ServiceEventData,
     ServiceExecutionCancelled,
     ServiceExecutionCompleted,
     ServiceExecutionFailed,
+    ServiceExecutionQueued,
     ServiceExecutionStarted,
     cut,
 )
@@ -20,7 +21,14 @@ _UNKNOWN = Failure(code="exception", type="", message="")
 
 def started(start: ExecutionRecord) -> ServiceEventData:
     """Return what is told of a start."""
+    if start.status == "queued":
+        return ServiceExecutionQueued(graph_version=start.graph_version)
     return ServiceExecutionStarted(graph_version=start.graph_version)
+
+
+def turned(turn: Turn) -> ServiceEventData | None:
+    """Return what is told of a change of the status; None where nothing is."""
+    return None if turn.begins is None else ServiceExecutionStarted(graph_version=turn.begins)
 
 
 def ended(end: ExecutionEnd) -> ServiceEventData:

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 
-from graphwire.engine.ports import Batch, Claim, ExecutionEnd, ExecutionRecord, ExecutionStore
+from graphwire.engine.ports import Batch, Claim, ExecutionEnd, ExecutionRecord, ExecutionStore, Turn
 from graphwire.events.hub import Hub
 from graphwire.types import ExecutionId
 
@@ -24,6 +24,7 @@ class ExecutionOutbox:
         self._deltas: deque[tuple[int, int, bytes]] = deque()
         self._claims: list[tuple[int, Claim]] = []
         self._reported: list[tuple[int, str]] = []
+        self._turns: list[tuple[int, Turn]] = []
         self._on_refused: Callable[[str], None] | None = None
         self.is_submitted = False
 
@@ -44,6 +45,10 @@ class ExecutionOutbox:
     def report(self, seq: int, producer_id: str) -> None:
         """Add the producer's own name for an event. Before it is published, so that they are stored together."""
         self._reported.append((seq, producer_id))
+
+    def turn(self, seq: int, turn: Turn) -> None:
+        """Add a change of the status. Before its event is published, so that they are stored together."""
+        self._turns.append((seq, turn))
 
     def finish(self, end: ExecutionEnd) -> None:
         """Add the end; its last event must have been published."""
@@ -80,8 +85,12 @@ class ExecutionOutbox:
         if self._reported:
             reported = [each for each in self._reported if each[0] <= last]
             self._reported = self._reported[len(reported) :]
+        turns: list[Turn] = []
+        if self._turns:
+            turns = [turn for seq, turn in self._turns if seq <= last]
+            self._turns = self._turns[len(turns) :]
         size = self._hub.taken_bytes - before + sum(map(len, deltas))
-        return Batch(self._id, start, events, deltas, end, size, claims, reported)
+        return Batch(self._id, start, events, deltas, end, size, claims, reported, turns)
 
     def stored(self, batch: Batch) -> None:
         """See ``ports.Outbox``."""

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from graphwire.events.hub import Published
 from graphwire.events.types import ForkedFrom
-from graphwire.types import Engine, ExecutionId, GraphId, Outcome, TerminalStatus
+from graphwire.types import Engine, ExecutionId, GraphId, Outcome, Status, TerminalStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class ExecutionRecord(Struct, frozen=True):
         engine: Who carries it out; ``foreign`` is one that runs elsewhere and reports its events. What names no version
             of a graph has version 0.
         forked_from: Where it goes on from; None for one that was started.
+        status: ``running``, or ``queued`` where it has to wait.
     """
 
     id: ExecutionId
@@ -48,6 +49,21 @@ class ExecutionRecord(Struct, frozen=True):
     correlation_id: str | None = None
     engine: Engine = "graphwire"
     forked_from: ForkedFrom | None = None
+    status: Status = "running"
+
+
+class Turn(Struct, frozen=True):
+    """A change of an execution's status that is neither its start nor its end, stored with the event that tells of it.
+
+    Attributes:
+        status: What it is from then on: ``running`` or ``paused``.
+        at: Aware, UTC.
+        begins: The version of the graph where the execution begins only now: it was queued. None for any other turn.
+    """
+
+    status: Status
+    at: datetime
+    begins: int | None = None
 
 
 class ExecutionEnd(Struct, frozen=True):
@@ -83,6 +99,7 @@ class Batch(Struct, frozen=True):
         claims: Each with the number of its event. With a ``start``, a claim whose key is taken gets the batch refused;
             without one, such a claim is left out and the rest is stored.
         reported: The producer's own names for events that an engine elsewhere reported, each with the event's number.
+        turns: Changes of the status, in order.
     """
 
     execution_id: ExecutionId
@@ -93,6 +110,7 @@ class Batch(Struct, frozen=True):
     size: int
     claims: Sequence[tuple[int, Claim]] = ()
     reported: Sequence[tuple[int, str]] = ()
+    turns: Sequence[Turn] = ()
 
 
 class Deltas(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from graphwire.events.types import DurationMs, Failure, Steps
-from graphwire.types import Outcome
+from graphwire.types import Outcome, Priority
 
 MAX_TEXT = 1_000
 """Characters of a text in these events."""
@@ -64,12 +64,21 @@ class GraphDeleted(ServiceEventData, frozen=True):
 
 
 class ServiceExecutionStarted(ServiceEventData, frozen=True):
-    """An execution was accepted and begins."""
+    """An execution begins."""
 
     topic = "execution.started"
     code = 63
 
     graph_version: Annotated[int, Meta(description="The version of the graph; 0 where it is not stored here.")]
+
+
+class ServiceExecutionQueued(ServiceEventData, frozen=True):
+    """An execution was accepted and waits for its turn; `execution.started` follows when it begins."""
+
+    topic = "execution.queued"
+    code = 72
+
+    graph_version: Version
 
 
 class ServiceExecutionCompleted(ServiceEventData, frozen=True):
@@ -153,6 +162,19 @@ class SystemResourceWarning(ServiceEventData, frozen=True):
     limit_bytes: Annotated[int, Meta(description="What it must stay below (memory) or above (disk).")]
 
 
+class SystemQueueStatus(ServiceEventData, frozen=True):
+    """Executions begin to wait for their turn, or none waits any more; while some do, now and then."""
+
+    topic = "system.queue_status"
+    code = 73
+
+    queued: Annotated[int, Meta(description="How many wait.")]
+    running: Annotated[int, Meta(description="How many run; paused ones do not count.")]
+    max_running: Annotated[int, Meta(description="How many may run at once.")]
+    by_priority: Annotated[dict[Priority, int], Meta(description="How many wait with each priority; 0 is left out.")]
+    oldest_s: Annotated[float, Meta(description="How long the first of them has waited, in seconds; 0 if none does.")]
+
+
 class SystemDiagnostic(ServiceEventData, frozen=True):
     """The service noticed something that its operator should know."""
 
@@ -170,6 +192,7 @@ ServiceEvent: TypeAlias = (
     | GraphUpdated
     | GraphDeleted
     | ServiceExecutionStarted
+    | ServiceExecutionQueued
     | ServiceExecutionCompleted
     | ServiceExecutionFailed
     | ServiceExecutionCancelled
@@ -177,6 +200,7 @@ ServiceEvent: TypeAlias = (
     | SystemStartup
     | SystemShutdown
     | SystemResourceWarning
+    | SystemQueueStatus
     | SystemDiagnostic
 )
 

@@ -163,6 +163,7 @@ SERVICE_EVENTS: Final[list[tuple[service_types.ServiceEvent, str]]] = [
     (service_types.GraphUpdated(version=2, source="folder"), '{"version":2,"source":"folder"}'),
     (service_types.GraphDeleted(version=2), '{"version":2}'),
     (service_types.ServiceExecutionStarted(graph_version=2), '{"graph_version":2}'),
+    (service_types.ServiceExecutionQueued(graph_version=2), '{"graph_version":2}'),
     (
         service_types.ServiceExecutionCompleted(outcome="success", duration_ms=12.4, steps=3, last_seq=9),
         '{"outcome":"success","duration_ms":12.4,"steps":3,"last_seq":9}',
@@ -187,6 +188,12 @@ SERVICE_EVENTS: Final[list[tuple[service_types.ServiceEvent, str]]] = [
     (
         service_types.SystemResourceWarning(resource="disk", is_short=True, value_bytes=1_000, limit_bytes=2_000),
         '{"resource":"disk","is_short":true,"value_bytes":1000,"limit_bytes":2000}',
+    ),
+    (
+        service_types.SystemQueueStatus(
+            queued=2, running=1_000, max_running=1_000, by_priority={"low": 2}, oldest_s=1.5
+        ),
+        '{"queued":2,"running":1000,"max_running":1000,"by_priority":{"low":2},"oldest_s":1.5}',
     ),
     (
         service_types.SystemDiagnostic(

@@ -14,7 +14,7 @@ from app.storage.repositories.executions import (
     Sort,
 )
 from app.storage.store import SqlExecutionStore
-from graphwire.engine.ports import ExecutionRecord
+from graphwire.engine.ports import ExecutionRecord, Turn
 from graphwire.errors import CommandNotAllowed, InvalidCursor
 from graphwire.events.types import ForkedFrom
 from graphwire.types import ExecutionId, GraphId
@@ -187,3 +187,32 @@ async def test_an_ended_execution_that_is_deleted_is_not_found_any_more(
     assert not await executions.delete(ExecutionId("e1"), now=NOW)
     with pytest.raises(CommandNotAllowed):
         await executions.delete(ExecutionId("e5"), now=NOW)
+
+
+async def test_a_queued_execution_begins_and_both_are_told(database: Database, store: SqlExecutionStore) -> None:
+    repository = ExecutionRepository(database)
+    record = replace(make_record(), status="queued")
+    await store_batch(store, make_batch([1], start=record))
+    [queued] = await repository.queued()
+    assert (queued.summary.status, queued.last_seq, await repository.unfinished()) == ("queued", 1, [])
+
+    turns = [Turn("running", NOW, begins=1), Turn("paused", NOW)]
+    await store_batch(store, replace(make_batch([2, 3]), turns=turns))
+
+    [unfinished] = await repository.unfinished()
+    assert (unfinished.summary.status, await repository.queued()) == ("paused", [])
+    reader = database.reader()
+    told = await reader.read_service_events(after=0, upto=9, limit=9, max_bytes=10_000)
+    await reader.close()
+    assert [event.type for event in told] == ["execution.queued", "execution.started"]
+
+
+async def test_an_end_comes_from_any_status(database: Database, store: SqlExecutionStore) -> None:
+    repository = ExecutionRepository(database)
+    await store_batch(store, make_batch([1], start=replace(make_record(), status="queued")))
+    await store_batch(store, make_batch([2], end=make_end(2)))
+
+    stored = await repository.get(EXECUTION)
+
+    assert stored is not None
+    assert stored.summary.status == "completed"

@@ -35,8 +35,7 @@ _SUMMARY = [column for column in executions.c if column.name not in ("options", 
 class ExecutionSummary:
     """An execution as it is stored, without its large parts.
 
-    ``status`` is ``running`` from the start to the end, whatever it does in between. What an end brings is None
-    before it.
+    ``status`` is ``queued``, ``running`` or ``paused`` until the end. What an end brings is None before it.
 
     Attributes:
         engine: Who carries it out: ``foreign`` is one that runs elsewhere.
@@ -173,12 +172,19 @@ class ExecutionRepository:
         return ExecutionPage([_summary(row) for row in rows[: query.limit]], following)
 
     async def unfinished(self) -> Sequence[UnfinishedExecution]:
-        """Return the executions of this service that have no end, oldest first. None of their events is read for it."""
+        """Return the executions of this service that began and have no end, oldest first. No event is read for it."""
+        return await self._without_end("running", "paused")
+
+    async def queued(self) -> Sequence[UnfinishedExecution]:
+        """Return the executions that wait for their turn, oldest first."""
+        return await self._without_end("queued")
+
+    async def _without_end(self, *statuses: Status) -> Sequence[UnfinishedExecution]:
         last_seq = (
             select(func.max(event_chunks.c.last_seq)).where(event_chunks.c.execution_id == executions.c.id)
         ).scalar_subquery()
         query = select(*_SUMMARY, executions.c.options, func.coalesce(last_seq, 0).label("stored_seq"))
-        query = query.where(executions.c.status == "running", executions.c.engine == "graphwire")
+        query = query.where(executions.c.status.in_(statuses), executions.c.engine == "graphwire")
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(executions.c.started_at_us, executions.c.id))).all()
         return [UnfinishedExecution(_summary(row), row.options, row.stored_seq) for row in rows]
@@ -221,7 +227,7 @@ class ExecutionRepository:
     async def end_damaged(self, execution_id: ExecutionId, reason: str, *, last_seq: int, now: datetime) -> None:
         """End an execution as failed because its history cannot be read. One that has ended stays as it is."""
         failure = Failure(code=HistoryDamaged.code, type=HistoryDamaged.__name__, message=reason)
-        ended = update(executions).where(executions.c.id == execution_id, executions.c.status == "running")
+        ended = update(executions).where(executions.c.id == execution_id, executions.c.ended_at_us.is_(None))
         ended = ended.values(
             status="failed",
             ended_at_us=microseconds(now),

@@ -256,7 +256,7 @@ class GraphRepository:
             if row is None:
                 return False
             expect(row.version, expected)
-            running = select(func.count()).where(executions.c.graph_id == graph_id, executions.c.status == "running")
+            running = select(func.count()).where(executions.c.graph_id == graph_id, executions.c.ended_at_us.is_(None))
             if count := (await connection.execute(running)).scalar_one():
                 raise GraphInUse("An execution of this graph has not ended.", executions=count)
             deleted = update(graphs).where(graphs.c.id == graph_id).values(deleted_at_us=microseconds(now))
