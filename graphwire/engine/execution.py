@@ -12,7 +12,8 @@ import msgspec
 
 from graphwire.clock import Clock
 from graphwire.engine import routing
-from graphwire.engine.attempt import CLOSED, RUNNING, Attempt, Outcome, Phase, Scope, below
+from graphwire.engine.attempt import CLOSED, RUNNING, Attempt, Outcome, Phase, Scope
+from graphwire.engine.closing import Closing
 from graphwire.engine.emissions import Emissions
 from graphwire.engine.ending import End, Endings, Host
 from graphwire.engine.in_order import InOrder
@@ -82,11 +83,12 @@ class Execution:
         self._recorder = recorder
         self._host = host
         self._gate = gate
-        self._in_order = InOrder(self, performer, gate) if options.in_order else None
-        self.dispatchable = self.ready if self._in_order is None else self._in_order.dispatched
+        self.in_order = InOrder(self, performer, gate) if options.in_order else None
+        self.dispatchable = self.ready if self.in_order is None else self.in_order.dispatched
         self._endings = Endings(self, clock, reporter, host)
-        self._openers = Openers(self, self._endings, reporter)
-        self.emissions = Emissions(reporter, self._in_order, max_events)
+        self.openers = Openers(self, self._endings, reporter)
+        self.closing = Closing(self, self.openers, reporter)
+        self.emissions = Emissions(reporter, self.in_order, max_events)
         initial = {**plan.initial, **state}
         self.root = Scope.open(plan, plan.entry_indexes(options.entry), "", State.initial(initial))
 
@@ -103,7 +105,7 @@ class Execution:
 
         None when there is none, when no slot is free, and when it ended as it began: ``has_ready`` tells.
         """
-        if self._in_order is not None:
+        if self.in_order is not None:
             return self.dispatchable.popleft() if self.dispatchable else None
         if not self.ready or self.running >= self.slots:
             return None
@@ -115,15 +117,15 @@ class Execution:
 
     def go_on(self) -> None:
         """Do what follows from a commit or an end: dispatch and commit in order, and end when nothing is left."""
-        if self._in_order is not None:
-            self._in_order.advance()
+        if self.in_order is not None:
+            self.in_order.advance()
         if not self.ready:
             self._settle()
 
     @property
     def has_ready(self) -> bool:
         """Whether ``take`` would find something."""
-        if self._in_order is not None:
+        if self.in_order is not None:
             return bool(self.dispatchable)
         return bool(self.ready) and self.running < self.slots
 
@@ -166,8 +168,8 @@ class Execution:
         attempt.started_ns = self.now_ns()
         if self._report is not None:
             self._report.begun(attempt, conflicts)
-        if self._in_order is not None:
-            self._in_order.attempts.append(attempt)
+        if self.in_order is not None:
+            self.in_order.attempts.append(attempt)
         if refused is not None:
             attempt.phase = RUNNING
             self.running += 1
@@ -179,7 +181,7 @@ class Execution:
             self.running += 1
             return True
         if isinstance(behaviour, ForEach):
-            self._openers.open(attempt, behaviour)
+            self.openers.open(attempt, behaviour)
         elif isinstance(behaviour, Wait):
             self._sleep(attempt, behaviour)
         return False
@@ -219,7 +221,7 @@ class Execution:
         if self.status != "running" or attempt.scope.failure is not None:
             self.closed(attempt)
             return
-        if self._in_order is not None:
+        if self.in_order is not None:
             # It keeps its slot until its turn, else dispatch would depend on timing.
             attempt.outcome = Outcome(value, error)
         else:
@@ -229,19 +231,19 @@ class Execution:
                 self.succeed(attempt, None, b"null", None)
             else:
                 self.commit(attempt, value, error)
-        if not self.ready or self._in_order is not None:
+        if not self.ready or self.in_order is not None:
             self.go_on()
 
     def closed(self, attempt: Attempt) -> None:
         """An interrupted attempt is over, or has been given up. Idempotent."""
         if attempt.phase is CLOSED or attempt.outcome is not None:
             return
-        if self._in_order is not None:
+        if self.in_order is not None:
             attempt.outcome = Outcome(is_cancelled=True)
         else:
             if attempt.phase is RUNNING:
                 self.running -= 1
-            self.close(attempt)
+            self.closing.close(attempt)
         self.go_on()
 
     def commit(self, attempt: Attempt, value: Any, error: BaseException | None) -> None:
@@ -315,7 +317,7 @@ class Execution:
         if activations:
             self.add(scope, activations)
         elif scope.opener is not None and scope.scheduler.is_quiescent:
-            self._openers.item_done(scope)
+            self.openers.item_done(scope)
 
     # --- failure --------------------------------------------------------------------------------------------------
 
@@ -326,7 +328,7 @@ class Execution:
         else:
             failure = describe(error, node=attempt.node.id, activation=attempt.activation.id, attempt=attempt.number)
         scope, node = attempt.scope, attempt.node
-        self._leave(attempt)
+        self.closing.leave(attempt)
         written: dict[str, bytes | Deleted] = {ERRORS: _ENCODER.encode(failure)}
         state = attempt.state.commit(written, attempt.activation.id, scope.plan.reducers, alone=scope.scheduler.alone)
         roots: dict[str, Any] = {"state": state.view(), "result": None, "error": thaw(_ENCODER.encode(failure))}
@@ -367,9 +369,9 @@ class Execution:
             if self._recorder is not None:
                 self._recorder.scope_failed(scope, failure, attempt)
             scope.failure = inner_failure(failure, scope)
-            self.clear(scope, "a node of its scope failed")
-            self._openers.item_fails(scope, scope.failure)
-        self._openers.scope_closed(scope)
+            self.closing.clear(scope, "a node of its scope failed")
+            self.openers.item_fails(scope, scope.failure)
+        self.openers.scope_closed(scope)
 
     # --- ending from outside --------------------------------------------------------------------------------------
 
@@ -385,7 +387,7 @@ class Execution:
             self._host.stopping()
         self.dispatchable.clear()
         self.ready.clear()
-        self.clear(self.root, end.because)
+        self.closing.clear(self.root, end.because)
         self.go_on()
 
     def abandon(self) -> None:
@@ -393,88 +395,18 @@ class Execution:
         if self.is_over:
             return
         self.status = "stopping"
-        failure = Failure(code="internal", type="EngineError", message="The engine failed; its log has the error.")
-        self.end = End("failed", failure=failure)
-        self.ready.clear()
-        self.dispatchable.clear()
-        scopes = below(self.root)
-        for scope in scopes:  # all of them first: closing the last one in a scope looks at its opener's
-            for attempt in scope.attempts:
-                attempt.reason = "the engine failed"
-        for scope in reversed(scopes):
-            for attempt in list(scope.attempts):
-                if attempt.phase is RUNNING:
-                    self.performer.interrupt(attempt)
-                attempt.held = None
-                self.close(attempt)
+        self.end = self.closing.abandon()
         self.running = 0
         self.status = self._endings.tell(self.end)
 
-    def expire(self, attempt: Attempt, error: NodeError) -> None:
-        """An attempt's time is up: an open one fails, a sleeping one too; a running one is for the runner to end."""
-        if attempt.phase is Phase.OPEN:
-            failure = describe(error, node=attempt.node.id, activation=attempt.activation.id, attempt=attempt.number)
-            self._openers.fail(attempt, failure)
-            self.go_on()
-        elif attempt.phase is Phase.SLEEPING and attempt.outcome is None:
-            self.finish(attempt, error=error)
-
     def leave_order(self, attempt: Attempt) -> None:
         """An attempt that opened scopes keeps no place in the order: its result comes directly after theirs."""
-        if self._in_order is not None:
-            self._in_order.attempts.remove(attempt)
+        if self.in_order is not None:
+            self.in_order.attempts.remove(attempt)
 
     def emit(self, attempt: Attempt, event: EventData, size: int = 0) -> None:
         """Take what a node emits."""
         self.emissions.emit(attempt, event, size)
-
-    def clear(self, scope: Scope, reason: str) -> None:
-        """End all that is active in a scope and below it: the innermost first, an opener after its scopes."""
-        scopes = below(scope)
-        if scope is not self.root:
-            inner = set(scopes)
-            for waiting in {id(each): each for each in (self.ready, self.dispatchable)}.values():
-                kept = [attempt for attempt in waiting if attempt.scope not in inner]
-                waiting.clear()
-                waiting.extend(kept)
-        for inside in scopes[1:]:
-            inside.failure = inside.failure or scope.failure
-        for inside in scopes:
-            for attempt in inside.attempts:
-                attempt.reason = attempt.reason or reason
-        for inside in reversed(scopes):
-            for attempt in list(inside.attempts):
-                self._end(attempt)
-            if inside is not scope:
-                self._openers.scope_closed(inside)  # nothing of it may have begun
-
-    def _end(self, attempt: Attempt) -> None:
-        if attempt.outcome is not None:
-            attempt.outcome = Outcome(is_cancelled=True)
-        elif attempt.phase is RUNNING:
-            self.performer.interrupt(attempt)
-        elif attempt.items is not None and attempt.items.scopes:
-            return  # it is closed after what is open in it
-        elif self._in_order is not None and attempt.items is None:
-            attempt.outcome = Outcome(is_cancelled=True)
-        else:
-            self.close(attempt)
-
-    def close(self, attempt: Attempt) -> None:
-        """Tell that an attempt was ended from outside."""
-        attempt.ended_ns = self.now_ns()
-        self._leave(attempt)
-        if self._report is not None:
-            self.emissions.close(attempt)
-            duration = (attempt.ended_ns - attempt.started_ns) // 1000 / 1000
-            self._report.cancelled(attempt, duration, attempt.reason or "cancelled")
-        self._openers.scope_closed(attempt.scope)
-
-    def _leave(self, attempt: Attempt) -> None:
-        if not attempt.node.needs_slot:
-            self.performer.forget(attempt)
-        attempt.phase = CLOSED
-        attempt.scope.attempts.pop(attempt, None)
 
     def _settle(self) -> None:
         """Publish the end once nothing is left to do."""

@@ -74,6 +74,6 @@ class InOrder:
         if outcome.is_cancelled or execution.status != "running" or attempt.scope.failure is not None:
             if attempt is not self.speaker:  # how far it came is a matter of timing
                 attempt.held, attempt.dropped = None, 0
-            execution.close(attempt)
+            execution.closing.close(attempt)
         else:
             execution.commit(attempt, outcome.value, outcome.error)

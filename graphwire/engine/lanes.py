@@ -196,7 +196,7 @@ class Lanes:
 
     def _expired(self, attempt: Attempt, limit_s: float) -> None:
         self._timers.pop(attempt, None)
-        self._call(partial(self.execution.expire, attempt, _timeout(attempt, limit_s)))
+        self._call(partial(self.execution.closing.expire, attempt, _timeout(attempt, limit_s)))
 
     def _call(self, callback: Callable[[], None]) -> None:
         """Tell the execution something from outside a lane, and see to what follows."""

@@ -94,7 +94,7 @@ class Openers:
         if opener.reason is not None:  # it is being ended itself
             del opener.items.scopes[scope]
             if not opener.items.scopes:
-                self._execution.close(opener)
+                self._execution.closing.close(opener)
             return
         assert scope.failure is not None
         self._item_closed(scope, _ENCODER.encode(scope.failure))
@@ -135,7 +135,7 @@ class Openers:
         for scope in list(items.scopes):
             if scope.failure is None:
                 scope.failure = failure
-                self._execution.clear(scope, "another item failed")
+                self._execution.closing.clear(scope, "another item failed")
                 self.scope_closed(scope)
         if not items.scopes and opener.phase is Phase.OPEN:
             self._opener_ends(opener, failure)

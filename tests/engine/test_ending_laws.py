@@ -123,7 +123,7 @@ class Stage:
         if attempt.phase is Phase.SLEEPING and self._random.random() < 0.7:
             self.execution.finish(attempt)
         elif self._random.random() < 0.5:
-            self.execution.expire(attempt, NodeTimeout("drawn"))
+            self.execution.closing.expire(attempt, NodeTimeout("drawn"))
         else:
             self._timed.append(attempt)
 
