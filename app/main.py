@@ -22,6 +22,7 @@ from app.api.routers import (
     foreign,
     graphs,
     health,
+    looking_back,
     service,
     service_events,
     sockets,
@@ -31,6 +32,7 @@ from app.observability.access_log import AccessLog
 from app.security.hosts import is_loopback
 from app.security.keys import read_keys
 from app.services.announcements import Announcements
+from app.services.checkpoints import CheckpointService
 from app.services.executions import ExecutionService
 from app.services.folders import Folders
 from app.services.foreign import ForeignService
@@ -49,6 +51,7 @@ from app.services.streams import StreamService
 from app.settings import Settings, database_url, max_readers
 from app.storage.database import Database
 from app.storage.opening import open_database
+from app.storage.repositories.checkpoints import CheckpointRepository
 from app.storage.repositories.executions import ExecutionRepository
 from app.storage.repositories.graphs import GraphRepository
 from app.storage.repositories.idempotency import IdempotencyRepository
@@ -106,6 +109,7 @@ def create_app(settings: Settings, *, sinks: Sequence[Sink] = ()) -> FastAPI:
         streams.router,
         service_events.router,
         executions.router,
+        looking_back.router,
         foreign.router,
         sockets.router,
         graphs.router,
@@ -254,6 +258,7 @@ def _services(
         "graphs": registered,
         "executions": running,
         "foreign": elsewhere,
+        "checkpoints": CheckpointService(running, CheckpointRepository(database), store),
         "streams": watched,
         "service_log": ServiceLog(database, ring_events=settings.ring_events, ring_bytes=settings.ring_bytes),
         "retention": Retention(

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from app.services.checkpoints import CheckpointService
 from app.services.executions import ExecutionService
 from app.services.foreign import ForeignService
 from app.services.graphs import GraphService
@@ -29,6 +30,12 @@ class Bounds:
 async def get_executions(connection: HTTPConnection) -> ExecutionService:
     """Return the service of executions."""
     service: ExecutionService = connection.state.executions
+    return service
+
+
+async def get_checkpoints(connection: HTTPConnection) -> CheckpointService:
+    """Return the service of checkpoints."""
+    service: CheckpointService = connection.state.checkpoints
     return service
 
 
@@ -69,6 +76,7 @@ async def get_bounds(connection: HTTPConnection) -> Bounds:
 
 
 Executions = Annotated[ExecutionService, Depends(get_executions)]
+Checkpoints = Annotated[CheckpointService, Depends(get_checkpoints)]
 Foreign = Annotated[ForeignService, Depends(get_foreign)]
 Graphs = Annotated[GraphService, Depends(get_graphs)]
 Streams = Annotated[StreamService, Depends(get_streams)]

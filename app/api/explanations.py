@@ -261,6 +261,11 @@ _OF_STATES: Mapping[str, Advice] = {
         f"{_AGAIN} `GET /health/ready` says when the service is whole again, and its log says why it is not.",
         "The database cannot be used: the disk is full.",
     ),
+    "checkpoint_corrupt": Advice(
+        "Repeat the request with `usable` as `at`, or restore the database from a backup.",
+        "what is stored from event 120 on is not what was written",
+        {"usable": 118},
+    ),
     "history_damaged": Advice(
         "Restore the database from a backup if the execution matters; all others can be read. Its start can be "
         "repeated. Of the service's own events, those behind `seq` can be read: go on after it.",

@@ -18,6 +18,7 @@ from app.api import errors
 from app.api.direct import DirectRoute
 from app.api.explanations import ADVICE, WITHOUT_A_CLASS
 from app.services.errors import (
+    CheckpointCorrupt,
     CodeChanged,
     ExecutionExists,
     GraphExists,
@@ -52,6 +53,7 @@ MAX_PROBLEMS = 100
 _MAX_TEXT = 1_000
 
 _STATUS: Mapping[type[GraphwireError], int] = {
+    CheckpointCorrupt: 409,
     CodeChanged: 409,
     ExecutionExists: 409,
     GraphExists: 409,

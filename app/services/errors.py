@@ -37,6 +37,15 @@ class CodeChanged(GraphwireError):
     code, title = "code_changed", "Code changed"
 
 
+class CheckpointCorrupt(GraphwireError):
+    """What is stored of the past of an execution is not what was written, so no state from there on can be made again.
+
+    `usable` is the newest place before it from which one can: as `at` it is taken.
+    """
+
+    code, title = "checkpoint_corrupt", "Checkpoint corrupt"
+
+
 class PreconditionRequired(GraphwireError):
     """A graph that exists is changed only with `If-Match`, so that nobody overwrites what they have not seen.
 

@@ -31,7 +31,7 @@ class Reader(Protocol):
         ...
 
     async def read_deltas(self, execution_id: ExecutionId, *, after: int) -> Deltas:
-        """Return the next deltas behind a place: the number of the first event of a chunk."""
+        """Return the next deltas behind a place: the number of the first event of a chunk. Damage as for events."""
         ...
 
     async def read_service_events(self, *, after: int, upto: int, limit: int, max_bytes: int) -> list[Published]:

@@ -80,7 +80,12 @@ class PostgresqlReader:
         """See ``database.Reader``."""
         deltas: list[bytes] = []
         for chunk in await self._fetch(_DELTAS, execution_id, after, DELTA_CHUNKS):
-            deltas += split(execution_id, *chunk)
+            try:
+                deltas += split(execution_id, *chunk)
+            except HistoryDamaged:
+                if not deltas:
+                    raise
+                break  # whoever goes on is told
             after = chunk[0]
         return Deltas(deltas, after)
 

@@ -128,6 +128,11 @@ def _last_service_event(connection: sqlite3.Connection) -> int:
 def _read_deltas(connection: sqlite3.Connection, execution_id: ExecutionId, after: int) -> Deltas:
     deltas: list[bytes] = []
     for chunk in connection.execute(_DELTAS, (execution_id, after, DELTA_CHUNKS)):
-        deltas += split(execution_id, *chunk)
+        try:
+            deltas += split(execution_id, *chunk)
+        except HistoryDamaged:
+            if not deltas:
+                raise
+            break  # whoever goes on is told
         after = chunk[0]
     return Deltas(deltas, after)

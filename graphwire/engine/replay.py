@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from graphwire.engine.joining import join, shown_state, sides_of
+from graphwire.engine.merge import Merged
 from graphwire.engine.plan import Plan
 from graphwire.engine.records import Commit, decode_record
 from graphwire.engine.reducers import Operations
@@ -70,7 +71,11 @@ class Replay:
 
     def shown(self) -> State:
         """Return the merged state, as people are shown it."""
-        return shown_state(self.plan, sides_of(self.plan, self.scheduler, self._initial)).state
+        return self.merged().state
+
+    def merged(self) -> Merged:
+        """Return the merge of all live and ended states, as people are shown it."""
+        return shown_state(self.plan, sides_of(self.plan, self.scheduler, self._initial))
 
     def _active(self, activation_id: str) -> Activation[State] | None:
         return next((found for found in self.scheduler.active() if found.id == activation_id), None)

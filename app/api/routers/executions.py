@@ -188,16 +188,6 @@ async def get_execution(execution_id: ExecutionName, executions: Executions) -> 
 
 
 @router.get(
-    "/executions/{execution_id}/state",
-    summary="Look at its state",
-    responses={**answers.describe(answers.State), **refusals.responses(*_LOOK)},
-)
-async def get_state(execution_id: ExecutionName, executions: Executions) -> Response:
-    """Return the merged state of an execution, running or ended, and the keys on which its branches differ."""
-    return answers.answer(answers.state(await executions.state(ExecutionId(execution_id))))
-
-
-@router.get(
     "/executions/{execution_id}/events/{seq}",
     tags=["streams"],
     summary="Read one event, whole",

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from app.api.schemas.examples import MODELS
 from app.api.schemas.headers import described as headers_described
+from app.services.checkpoints import CheckpointView
 from app.services.views import ExecutionView, StateView
 from graphwire.engine.progress import Progress
 from graphwire.errors import Problem
@@ -110,6 +111,31 @@ class State(Struct):
     seq: int
     state: Raw
     conflicts: list[Conflict]
+
+
+class Checkpoint(Struct):
+    """A place in the past of an execution at which its state changed: a commit of a node, or a person's edit.
+
+    `seq` is what `at` takes. `keys` were written or removed, `size` is in bytes. Of one that is not `valid`, because
+    somebody or something has changed what is stored, nothing else is known; no state from there on can be made again.
+    """
+
+    seq: int
+    ts: str | None
+    type: str | None
+    node: str | None
+    activation: str | None
+    path: list[dict[str, Any]]
+    keys: list[str]
+    size: int
+    valid: bool
+
+
+class Checkpoints(Struct):
+    """A page of an execution's checkpoints, newest first; `next` is null on the last one."""
+
+    items: list[Checkpoint]
+    next: str | None
 
 
 class Applied(Struct):
@@ -295,8 +321,8 @@ class Ready(Struct):
 
 
 ALL: tuple[type[Struct], ...] = (
-    Accepted, Appended, Applied, Difference, Execution, Executions, Graph, Graphs, Live, NodeTypes, Ready, Result,
-    State, Validation, Versions,
+    Accepted, Appended, Applied, Checkpoints, Difference, Execution, Executions, Graph, Graphs, Live, NodeTypes, Ready,
+    Result, State, Validation, Versions,
 )  # fmt: skip
 
 
@@ -357,6 +383,22 @@ def state(view: StateView) -> State:
             Conflict(each.key, list(each.nodes), [_NULL if v is None else Raw(v) for v in each.values], each.policy)
             for each in view.conflicts
         ],
+    )
+
+
+def checkpoint(view: CheckpointView) -> Checkpoint:
+    """Shape a checkpoint."""
+    event = view.event
+    return Checkpoint(
+        seq=view.seq,
+        ts=None if event is None else event.ts,
+        type=None if event is None else event.type,
+        node=None if event is None else event.node_id,
+        activation=None if event is None else event.activation,
+        path=[] if event is None or event.path is None else list(event.path),
+        keys=list(view.keys),
+        size=view.size,
+        valid=view.is_valid,
     )
 
 

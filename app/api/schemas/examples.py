@@ -145,6 +145,22 @@ MODELS: Final[Mapping[str, Any]] = {
         "commands": [],
     },
     "Applied": {"applied_seq": 12},
+    "Checkpoints": {
+        "items": [
+            {
+                "seq": 3,
+                "ts": "2026-11-21T18:34:53.024012Z",
+                "type": "node_completed",
+                "node": "tidy",
+                "activation": "9b5ffb7ef9a9b49e",
+                "path": [],
+                "keys": ["name"],
+                "size": 103,
+                "valid": True,
+            }
+        ],
+        "next": None,
+    },
     "Difference": {
         "id": "discount",
         "from": 1,
