@@ -90,7 +90,7 @@ class Endings:
         self._host = host
         self._clock = clock
         self._report = reporter
-        self._began_ns = 0
+        self._began_ns = clock.mono_ns()
         self.durations_ms: dict[str, tuple[int, float]] = {}
 
     def begin(self) -> None:

@@ -2,16 +2,14 @@
 
 import asyncio
 import logging
-import threading
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
-from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct, field
+from msgspec import Raw
 
 from graphwire.clock import Clock, utc
 from graphwire.engine.attempt import Attempt, Phase
@@ -20,50 +18,23 @@ from graphwire.engine.ending import End, timeout
 from graphwire.engine.execution import Execution
 from graphwire.engine.glance import Glance, Glances
 from graphwire.engine.lanes import GRACE_S, Lanes, Spawn
-from graphwire.engine.options import Options
 from graphwire.engine.outbox import ExecutionOutbox
 from graphwire.engine.plan import Plan
-from graphwire.engine.ports import Claim, ExecutionEnd, ExecutionRecord, ExecutionStore
+from graphwire.engine.ports import Claim, ExecutionEnd, ExecutionStore, Turn
 from graphwire.engine.progress import Estimate, Progress
 from graphwire.engine.records import Recorder
 from graphwire.engine.report import Reporter
+from graphwire.engine.starting import Past, Start as Start, log_of, record_of
+from graphwire.engine.voice import Voice, resolver
 from graphwire.errors import CommandNotAllowed, StorageUnavailable
 from graphwire.events import types
 from graphwire.events.hub import Hub
-from graphwire.events.log import EventLog
 from graphwire.events.notices import ExecutionProgress
-from graphwire.events.types import EventData
-from graphwire.types import Detail, Durability, ExecutionId, GraphId, Status
+from graphwire.types import ExecutionId, GraphId, Status
 from graphwire.values import freeze
 
 NOTICE_NS = 250_000_000
-MAX_FROM_THREADS = 1_000
 _LOG = logging.getLogger(__name__)
-
-
-class Start(Struct, frozen=True):
-    """What an execution is started with.
-
-    Attributes:
-        state: Replaces initial values of the graph key by key; encoded values.
-        told: The options as ``execution_started`` shows them, JSON.
-        kept: The whole start as it is stored, JSON.
-        timeout_s, node_timeout_s: Replace the graph's limits; None for those.
-        claim: Stored with the start.
-        forked_from: Where it goes on from, if it is a fork.
-    """
-
-    state: Mapping[str, bytes] = field(default_factory=dict)
-    options: Options = field(default_factory=Options)
-    durability: Durability = "async"
-    detail: Detail = "standard"
-    timeout_s: float | None = None
-    node_timeout_s: float | None = None
-    correlation_id: str | None = None
-    told: bytes = b"{}"
-    kept: bytes = b"{}"
-    claim: Claim | None = None
-    forked_from: types.ForkedFrom | None = None
 
 
 class Runner:
@@ -71,7 +42,8 @@ class Runner:
 
     Attributes:
         hub: Where its readers subscribe.
-        execution: The state machine; read it, do not call it.
+        execution: The state machine; read it, do not call it. Made when it is first needed.
+        when_over: Called when the end is stored, or it is let go of.
     """
 
     def __init__(
@@ -88,6 +60,8 @@ class Runner:
         estimate: Estimate | None = None,
         grace_s: float = GRACE_S,
         is_restorable: bool = True,
+        queued: types.ExecutionQueued | None = None,
+        past: Past | None = None,
     ) -> None:
         """Make the runner.
 
@@ -95,20 +69,27 @@ class Runner:
             hub: A new one; its readers may subscribe at once.
             estimate: Judges the progress by earlier executions.
             is_restorable: Commits leave deltas in the store; without them nobody can go on after a crash.
+            queued: It waits for its turn: ``begin`` comes between ``accept`` and ``run``.
+            past: An earlier process has accepted it; it is queued, and ``accept`` is not called.
         """
         self.id = id
         self.graph_id = GraphId(plan.definition.id)
         self.graph_version = plan.version
         self.plan = plan
         self.hub = hub
-        self.started_at = utc(clock.wall_ns())
-        self.log = EventLog(
-            execution_id=id, graph_id=self.graph_id, clock=clock, hub=hub, correlation_id=start.correlation_id
-        )
+        self.started_at = utc(clock.wall_ns()) if past is None else past.started_at
+        self.log = log_of(id, plan, start, past, clock, hub)
+        self._clock = clock
+        self._queued = queued
+        self._begun_seq: int | None = 0 if queued is None else None
+        self._begun_ns = 0
+        self.when_over: Callable[[], None] | None = None
         self._start = start
         self._store = store
         self._loop = asyncio.get_running_loop()
-        self._outbox = ExecutionOutbox(id, hub, store, _record(id, plan, start, self.started_at))
+        record = None if past is not None else record_of(id, plan, start, self.started_at, is_queued=queued is not None)
+        self._outbox = ExecutionOutbox(id, hub, store, record)
+        self._outbox.when_refused(self._lose)
         self._is_sync = start.durability == "sync"
         self._is_in_order = start.options.in_order
         self._lanes = Lanes(
@@ -120,30 +101,38 @@ class Runner:
             grace_s=grace_s,
         )
         self._report = Reporter(self.log, self._outbox, full=start.detail == "full")
-        self.execution = Execution(
-            plan,
-            state=start.state,
-            options=start.options,
-            clock=clock,
-            performer=self._lanes,
-            reporter=self._report,
-            recorder=Recorder(self._outbox, hub) if is_restorable else None,
-            host=self,
-            gate=self if self._is_sync or self._is_in_order else None,
-        )
-        self._lanes.execution = self.execution
+        self._is_restorable = is_restorable
         self._estimate = estimate or Estimate(plan)
-        self._glances = Glances(self.execution, self._estimate, hub, is_sync=self._is_sync)
         self._next_notice = time.monotonic_ns() + NOTICE_NS
         self._limit: asyncio.TimerHandle | None = None
         self._over = asyncio.Event()
         self._storing: set[asyncio.Future[None]] = set()
-        self._thread = threading.get_ident()
-        self.from_threads: deque[tuple[Attempt, EventData, int]] = deque()
-        self._gate = threading.Condition()
+        self._voice = Voice(self, self._lanes.turn(), is_in_order=self._is_in_order)
+        self.from_threads = self._voice.from_threads
         self._stopping_from: int | None = None
-        self._is_draining = self._waits_for_room = False
-        self._turn = self._lanes.turn()
+        self._waits_for_room = False
+
+    # Both cost memory that one which waits for its turn does without.
+
+    @cached_property
+    def execution(self) -> Execution:
+        """See the class."""
+        made = self._lanes.execution = Execution(
+            self.plan,
+            state=self._start.state,
+            options=self._start.options,
+            clock=self._clock,
+            performer=self._lanes,
+            reporter=self._report,
+            recorder=Recorder(self._outbox, self.hub) if self._is_restorable else None,
+            host=self,
+            gate=self if self._is_sync or self._is_in_order else None,
+        )
+        return made
+
+    @cached_property
+    def _glances(self) -> Glances:
+        return Glances(self.execution, self._estimate, self.hub, is_sync=self._is_sync)
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -168,17 +157,35 @@ class Runner:
         start = self._start
         if start.claim is not None:
             self._outbox.claim(self.log.next_seq, start.claim)
-        entry = [self.plan.nodes[index].id for index in self.plan.entry_indexes(start.options.entry)]
-        self._report.execution(
-            types.ExecutionStarted(
-                entry=entry,
-                seed=start.options.seed,
-                options=Raw(start.told),
-                forked_from=start.forked_from or msgspec.UNSET,
-            )
-        )
+        self._report.execution(self._started() if self._queued is None else self._queued)
         self.hub.when_stored(self.hub.published, lambda: None if accepted.done() else accepted.set_result(None))
         await accepted
+
+    def requeue(self, queued: types.ExecutionQueued) -> None:
+        """Tell the place again of one that is queued."""
+        if self._begun_seq is None and self._stopping_from is None and not self.hub.is_lost:
+            self._queued = queued
+            self._report.execution(queued)
+
+    def begin(self) -> bool:
+        """Begin one that was queued; ``run`` comes next. False where it was ended meanwhile: then it does not."""
+        if self.hub.is_lost or self._stopping_from is not None or self._over.is_set():
+            return False
+        now = utc(self._clock.wall_ns())
+        self._outbox.turn(self.log.next_seq, Turn("running", now, begins=self.graph_version))
+        self._begun_seq, self._begun_ns = self.log.next_seq, self.log.elapsed_ns()
+        self._report.execution(self._started())
+        return True
+
+    def _started(self) -> types.ExecutionStarted:
+        start = self._start
+        entry = [self.plan.nodes[index].id for index in self.plan.entry_indexes(start.options.entry)]
+        return types.ExecutionStarted(
+            entry=entry,
+            seed=start.options.seed,
+            options=Raw(start.told),
+            forked_from=start.forked_from or msgspec.UNSET,
+        )
 
     async def run(self) -> None:
         """Carry the execution out; returns when its end is stored, by whomever. Called once, after ``accept``."""
@@ -196,7 +203,7 @@ class Runner:
         if self._limit is not None:
             self._limit.cancel()
         self._lanes.abort()
-        self._over.set()
+        self._is_over()
 
     def _lose(self, why: str) -> None:
         """Let go because the store says that the execution has ended elsewhere."""
@@ -204,6 +211,11 @@ class Runner:
         for waiter in self._storing:
             if not waiter.done():
                 waiter.set_exception(StorageUnavailable(why))
+
+    def _is_over(self) -> None:
+        self._over.set()
+        if self.when_over is not None:
+            self.when_over()
 
     async def wait_ended(self) -> None:
         """Wait until the end is stored."""
@@ -216,8 +228,20 @@ class Runner:
         """The status as it may be told: terminal only once the end is stored."""
         if self.hub.closed:
             return self.execution.status
-        since = self._stopping_from
-        return "running" if since is None or self.hub.visible < since else "stopping"
+        since, visible = self._stopping_from, self.hub.visible
+        if since is not None and visible >= since:
+            return "stopping"
+        return "queued" if self._begun_seq is None or visible < self._begun_seq else "running"
+
+    @property
+    def queued(self) -> types.ExecutionQueued | None:
+        """Its place as it was told last; None for one that has begun."""
+        return self._queued if self.status == "queued" else None
+
+    @property
+    def elapsed_ns(self) -> int:
+        """How long it has run; 0 while it is queued."""
+        return 0 if self._begun_seq is None else self.log.elapsed_ns() - self._begun_ns
 
     @property
     def forked_from(self) -> types.ForkedFrom | None:
@@ -281,7 +305,7 @@ class Runner:
         """See ``ending.Host``: hand the end to the store; over when it is stored."""
         self._outbox.finish(record())
         self._outbox.submit()
-        self.hub.when_stored(self.hub.published, self._over.set)
+        self.hub.when_stored(self.hub.published, self._is_over)
 
     # --- what lanes ask (``lanes.Surroundings``) --------------------------------------------------------------------
 
@@ -289,7 +313,7 @@ class Runner:
         """Make the context of an attempt."""
         return Context(
             attempt,
-            self._emit,
+            self._voice.emit,
             execution_id=self.id,
             graph_id=self.graph_id,
             seed=self._start.options.seed,
@@ -302,7 +326,7 @@ class Runner:
         if now_ns >= self._next_notice:
             self.moved(now_ns)
         if not hub.has_room:
-            return self._until_room()
+            return self._voice.until_room()
         if not self._is_sync:
             return None
         self._glances.keep()
@@ -338,7 +362,7 @@ class Runner:
         """Publish what an async generator yielded."""
         body = freeze(value)
         event = types.NodeMessage(scope="yield", message=Raw(body), metadata=EMPTY)
-        return self._emit(attempt, event, len(body))
+        return self._voice.emit(attempt, event, len(body))
 
     def warn(self, attempt: Attempt, problem: str, message: str, facts: Mapping[str, Any]) -> None:
         """Publish a warning about a node. Those about time would make two runs differ: they are logged then."""
@@ -368,127 +392,17 @@ class Runner:
             eta_s=msgspec.UNSET if progress.eta_s is None else progress.eta_s,
         )
 
-    # --- emitting -------------------------------------------------------------------------------------------------
-
-    def _emit(self, attempt: Attempt, event: EventData, size: int) -> Awaitable[None]:
-        if threading.get_ident() != self._thread:
-            self._emit_from_thread(attempt, event, size)
-            return self._turn
-        if self.may_emit(attempt, size):
-            self.execution.emit(attempt, event, size)
-            return self._turn
-        return _Delivery(self, attempt, event, size)
-
-    def may_emit(self, attempt: Attempt, size: int) -> bool:
-        """Whether there is room for an emission, in memory and in what is held until its turn."""
-        return self.hub.has_room and (not self._is_in_order or self.execution.emissions.has_room(attempt, size))
-
-    def _emit_from_thread(self, attempt: Attempt, event: EventData, size: int) -> None:
-        with self._gate:
-            while len(self.from_threads) >= MAX_FROM_THREADS and _may_speak(attempt):
-                self._gate.wait(timeout=1.0)  # woken by the drain; looks again whether the attempt is to end
-            if not _may_speak(attempt):
-                return
-            self.from_threads.append((attempt, event, size))
-            if self._is_draining:
-                return
-            self._is_draining = True
-        self._loop.call_soon_threadsafe(self._drain)
-
     def flush(self) -> None:
         """See ``lanes.Surroundings``: what was taken from a thread is not lost at the end of its attempt."""
-        with self._gate:
-            handed_over = list(self.from_threads)
-            self.from_threads.clear()
-            self._gate.notify_all()
-        for attempt, event, size in handed_over:
-            self.execution.emit(attempt, event, size)
-
-    def _drain(self) -> None:
-        """Publish what threads emitted, as far as there is room."""
-        try:
-            while self.from_threads and self.hub.has_room:
-                self.execution.emit(*self.from_threads.popleft())
-        finally:
-            with self._gate:
-                waits = self._is_draining = bool(self.from_threads)
-                self._gate.notify_all()
-        if waits:
-            self.hub.wait_room(self._drain_soon)
-
-    def _drain_soon(self) -> None:
-        self._loop.call_soon(self._drain)
-
-    async def until_emitted(self, attempt: Attempt, size: int) -> None:
-        """Wait until there is room for an emission."""
-        while not self.may_emit(attempt, size):
-            if not self.hub.has_room:
-                await self._until_room()
-                continue
-            turn: asyncio.Future[None] = self._loop.create_future()
-            attempt.on_turn = _resolver(turn)
-            await turn
+        self._voice.flush()
 
     # --- waiting --------------------------------------------------------------------------------------------------
 
     async def _until_stored(self, seq: int) -> None:
         waiter: asyncio.Future[None] = self._loop.create_future()
-        self.hub.when_stored(seq, _resolver(waiter))
+        self.hub.when_stored(seq, resolver(waiter))
         self._storing.add(waiter)
         try:
             await waiter
         finally:
             self._storing.discard(waiter)
-
-    async def _until_room(self) -> None:
-        while not self.hub.has_room:
-            waiter: asyncio.Future[None] = self._loop.create_future()
-            self.hub.wait_room(_resolver(waiter))
-            await waiter
-
-
-class _Delivery:
-    """An emission at the bound: delivered when it is awaited and there is room, else dropped and counted."""
-
-    __slots__ = ("_attempt", "_event", "_is_delivered", "_runner", "_size")
-
-    def __init__(self, runner: Runner, attempt: Attempt, event: EventData, size: int) -> None:
-        self._runner = runner
-        self._attempt = attempt
-        self._event = event
-        self._size = size
-        self._is_delivered = False
-        attempt.dropped += 1
-
-    def __await__(self) -> Generator[Any, None, None]:
-        if self._is_delivered:
-            return
-        self._is_delivered = True
-        yield from self._runner.until_emitted(self._attempt, self._size).__await__()
-        self._attempt.dropped -= 1
-        self._runner.execution.emit(self._attempt, self._event, self._size)
-
-
-def _record(id: ExecutionId, plan: Plan, start: Start, started_at: datetime) -> ExecutionRecord:
-    return ExecutionRecord(
-        id=id,
-        graph_id=GraphId(plan.definition.id),
-        graph_version=plan.version,
-        options=start.kept,
-        seed=start.options.seed,
-        started_at=started_at,
-        correlation_id=start.correlation_id,
-        forked_from=start.forked_from,
-    )
-
-
-def _may_speak(attempt: Attempt) -> bool:
-    return attempt.phase is Phase.RUNNING and attempt.reason is None
-
-
-def _resolver(waiter: "asyncio.Future[None]") -> Callable[[], None]:
-    def resolve() -> None:
-        if not waiter.done():
-            waiter.set_result(None)
-
-    return resolve

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Self
 
 from graphwire.engine.lanes import PERFORMING
@@ -20,24 +20,29 @@ class Supervisor:
     Args:
         drain_s: How long executions may go on when the supervisor is left.
         threads: How many plain functions run at once, of all executions together.
+
+    Attributes:
+        when_left: Called when an execution that was carried out has ended, or is let go of.
     """
 
     def __init__(self, *, drain_s: float = 20.0, threads: int = 32) -> None:
         self._drain_s = drain_s
         self._live: dict[ExecutionId, Runner] = {}
+        self._held: dict[ExecutionId, Runner] = {}
+        self.when_left: Callable[[Runner], None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.threads = NodeThreads(threads)
         self._watchdog: Watchdog | None = None
 
     def __len__(self) -> int:
-        return len(self._live)
+        return len(self._live) + len(self._held)
 
     def __iter__(self) -> Iterator[Runner]:
         return iter(list(self._live.values()))
 
     def get(self, execution_id: ExecutionId) -> Runner | None:
         """Return the runner of an execution that has not ended; None for any other."""
-        runner = self._live.get(execution_id)
+        runner = self._live.get(execution_id) or self._held.get(execution_id)
         return None if runner is None or runner.is_ended else runner
 
     def spawn(self, coro: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
@@ -52,14 +57,25 @@ class Supervisor:
 
     def submit(self, runner: Runner) -> None:
         """Carry an accepted execution out."""
+        self._held.pop(runner.id, None)
         self._live[runner.id] = runner
         self.spawn(self._guard(runner), name=f"execution:{runner.id}")
+
+    def hold(self, runner: Runner) -> None:
+        """Keep an accepted execution that waits for its turn; ``submit`` or ``release`` follows."""
+        self._held[runner.id] = runner
+
+    def release(self, runner: Runner) -> None:
+        """Let go of one that was held. Idempotent."""
+        self._held.pop(runner.id, None)
 
     async def _guard(self, runner: Runner) -> None:
         try:
             await runner.run()
         finally:
             self._live.pop(runner.id, None)
+            if self.when_left is not None:
+                self.when_left(runner)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -76,7 +92,7 @@ class Supervisor:
             self._watchdog = None
 
     async def __aexit__(self, *exc_info: object) -> None:
-        if self._live or not all(map(asyncio.Task.done, self._tasks)):
+        if self._live or self._held or not all(map(asyncio.Task.done, self._tasks)):
             await self.drain()
         self._tasks.clear()
         self._rest()
@@ -89,7 +105,7 @@ class Supervisor:
             _, late = await asyncio.wait(waiting, timeout=self._drain_s)
             for waiter in late:
                 waiter.cancel()
-        for runner in list(self._live.values()):
+        for runner in [*self._live.values(), *self._held.values()]:
             runner.abort()
         left = [task for task in self._tasks if not task.done()]
         for task in left:
