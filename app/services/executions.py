@@ -15,6 +15,7 @@ from app.services.foreign import ForeignService
 from app.services.graphs import GraphService
 from app.services.presence import Presence
 from app.services.readers import opener
+from app.services.sharing import LookUps
 from app.services.starts import Wishes, prepare
 from app.services.states import States, replay
 from app.services.views import ConflictView, ExecutionView, StateView
@@ -105,6 +106,7 @@ class ExecutionService:
         self._max_executions = max_executions
         self._room = room
         self._starting = 0
+        self._following = LookUps[ExecutionId, Followed]()
         self._draining = asyncio.Event()
         self._durations: dict[tuple[GraphId, int], tuple[float, Mapping[str, float]]] = {}
 
@@ -179,15 +181,7 @@ class ExecutionService:
         foreign = await self._foreign.find(execution_id)
         if foreign is not None:
             return Followed(execution_id, foreign.hub, None)
-        stored = await self._stored(execution_id)
-        summary = stored.summary
-        nodes = (
-            None if summary.engine == "foreign" else await self._known_nodes(summary.graph_id, summary.graph_version)
-        )
-        last_seq = summary.last_seq
-        if last_seq is None:
-            last_seq = await self._repository.last_seq(execution_id)
-        return Followed(execution_id, Hub.ended(last_seq), nodes)
+        return await self._following.get(execution_id, lambda: self._follow_stored(execution_id))
 
     async def states(self, execution_id: ExecutionId) -> States | None:
         """Return an execution at its start; None where its states cannot be made again."""
@@ -317,6 +311,16 @@ class ExecutionService:
         )
         await runner.accept()
         return runner
+
+    async def _follow_stored(self, execution_id: ExecutionId) -> Followed:
+        summary = (await self._stored(execution_id)).summary
+        nodes = (
+            None if summary.engine == "foreign" else await self._known_nodes(summary.graph_id, summary.graph_version)
+        )
+        last_seq = summary.last_seq
+        if last_seq is None:
+            last_seq = await self._repository.last_seq(execution_id)
+        return Followed(execution_id, Hub.ended(last_seq), nodes)
 
     async def _stored(self, execution_id: ExecutionId) -> StoredExecution:
         stored = await self._repository.get(execution_id)

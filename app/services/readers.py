@@ -5,8 +5,9 @@ The log is an execution's, or the service's own.
 
 import random
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
+from app.services.sharing import LookUps
 from graphwire.engine.ports import ExecutionStore
 from graphwire.errors import HistoryDamaged, StorageUnavailable
 from graphwire.events.feed import READ_EVENTS, Feed
@@ -55,16 +56,29 @@ class History(Protocol):
         ...
 
 
-class ExecutionHistory:
-    """What is stored of an execution."""
+Pages: TypeAlias = LookUps[tuple[ExecutionId, int, int, int, int], list[Published]]
 
-    def __init__(self, store: ExecutionStore, execution_id: ExecutionId) -> None:
+
+class ExecutionHistory:
+    """What is stored of an execution.
+
+    Args:
+        store: Where.
+        execution_id: Whose.
+        pages: Those that are being read: who wants one of them waits for it.
+    """
+
+    def __init__(self, store: ExecutionStore, execution_id: ExecutionId, pages: Pages | None = None) -> None:
         self._store = store
         self._id = execution_id
+        self._pages = Pages() if pages is None else pages
 
     async def read_events(self, *, after: int, upto: int, limit: int, max_bytes: int) -> list[Published]:
         """See ``History``."""
-        return await self._store.read_events(self._id, after=after, upto=upto, limit=limit, max_bytes=max_bytes)
+        return await self._pages.get(
+            (self._id, after, upto, limit, max_bytes),
+            lambda: self._store.read_events(self._id, after=after, upto=upto, limit=limit, max_bytes=max_bytes),
+        )
 
 
 class _Place(Subscription):

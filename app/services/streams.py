@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from app.services.errors import no_execution
 from app.services.presence import Presence
-from app.services.readers import EventReader, ExecutionHistory, deleted, draw_retry_ms
+from app.services.readers import EventReader, ExecutionHistory, Pages, deleted, draw_retry_ms
 from app.services.service_log import ServiceLog
 from graphwire.clock import Clock
 from graphwire.engine.ports import ExecutionStore
@@ -53,6 +53,7 @@ class StreamService:
         self, store: ExecutionStore, presence: Presence, clock: Clock, *, max_readers: int = MAX_READERS
     ) -> None:
         self._store = store
+        self._pages = Pages()
         self._presence = presence
         self._clock = clock
         self._max_readers = max_readers
@@ -87,7 +88,7 @@ class StreamService:
             InvalidCursor: ``after`` lies in the future.
         """
         check_cursor(after, hub)
-        history = ExecutionHistory(self._store, execution_id)
+        history = self._history(execution_id)
         if self._is_full and not self._is_draining:
             # Nobody's presence: who is sent away keeps no execution running.
             refused = EventReader(hub, history, execution_id=execution_id, after=after, filter=filter, closed=_nothing)
@@ -131,7 +132,7 @@ class StreamService:
 
     def look(self, execution_id: ExecutionId, hub: Hub) -> EventReader:
         """Return a reader from the start on that is nobody's, to look at what is there."""
-        history = ExecutionHistory(self._store, execution_id)
+        history = self._history(execution_id)
         return EventReader(hub, history, execution_id=execution_id, after=0, filter=None, closed=_nothing)
 
     def end_deleted(self, execution_ids: Collection[ExecutionId]) -> None:
@@ -173,7 +174,7 @@ class StreamService:
         if execution_id in self._deleted:
             raise no_execution(execution_id)
         check_cursor(after, hub)
-        history = ExecutionHistory(self._store, execution_id)
+        history = self._history(execution_id)
         reader = EventReader(hub, history, execution_id=execution_id, after=after, filter=filter, closed=_nothing)
         if wait_s <= 0:
             return await self._page(reader, limit, wait_s)
@@ -284,6 +285,9 @@ class StreamService:
             if kept is not None:
                 return kept.line
         raise NotFound(f"there is no event {seq} in this execution")
+
+    def _history(self, execution_id: ExecutionId) -> ExecutionHistory:
+        return ExecutionHistory(self._store, execution_id, self._pages)
 
     @property
     def _is_full(self) -> bool:
