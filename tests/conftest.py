@@ -1,6 +1,7 @@
 """What holds for every test: marks, missing parts, profiles of Hypothesis, and no task left behind."""
 
 import asyncio
+import gc
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Generator
@@ -15,7 +16,7 @@ from tests import parts
 _SLOW_MACHINES_ARE_NO_FAILURE = [HealthCheck.too_slow]
 _TURNS_TO_FINISH = 20
 _required = pytest.StashKey[frozenset[str]]()
-_skipped = pytest.StashKey[Counter[str]]()
+_MISSING = "missing part"
 
 settings.register_profile(
     "default",
@@ -43,7 +44,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_required] = parts.required(os.environ.get(parts.REQUIRE_VARIABLE, ""))
     except ValueError as error:
         raise pytest.UsageError(str(error)) from error
-    config.stash[_skipped] = Counter()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -58,22 +58,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = short
 
 
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # thousands of tests live to the end: to look through them takes half a second each time
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     missing = [name for name in _needs(item) if not parts.is_there(name)]
     if not missing:
         return
     if demanded := [name for name in missing if name in item.config.stash[_required]]:
         pytest.fail(f"{parts.REQUIRE_VARIABLE} demands {', '.join(demanded)}, which is not here", pytrace=False)
-    item.config.stash[_skipped].update(missing)
+    item.user_properties += [(_MISSING, name) for name in missing]  # which reach the process that sums up
     pytest.skip(f"needs {', '.join(missing)}")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> Generator[None, None, None]:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
     yield  # everything else first: these are the last lines of a run
-    if not (skipped := config.stash[_skipped]):
+    reports = terminalreporter.stats.get("skipped", [])
+    skipped = Counter(name for report in reports for key, name in report.user_properties if key == _MISSING)
+    if not skipped:
         return
     terminalreporter.section("skipped, because something is missing")
     for name, count in sorted(skipped.items()):

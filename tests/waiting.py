@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
+
+PATIENCE_S: Final = 60.0
+"""After which a test says that what it waits for does not come. It measures nothing: no busy machine takes so long."""
 
 
 async def at_first_wait(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":

@@ -12,6 +12,7 @@ from graphwire.clock import FakeClock
 from graphwire.engine.ports import Claim
 from graphwire.errors import GraphwireError, NotFound, StorageUnavailable
 from graphwire.types import ExecutionId
+from tests.waiting import PATIENCE_S
 
 SAME = b"same"
 
@@ -57,7 +58,7 @@ class World:
         return turn.event.execution_id + (" again" if turn.is_repeated else "")
 
     async def until_first(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await self.begun.wait()
 
     async def ask_often(self, count: int = 10) -> list[str | BaseException]:

@@ -12,7 +12,7 @@ from graphwire.clock import SystemClock
 from graphwire.events.hub import Hub, NoticeItem
 from graphwire.events.notices import StreamClosed
 from graphwire.types import ExecutionId
-from tests.waiting import at_first_wait, timers_that_are_due
+from tests.waiting import PATIENCE_S, at_first_wait, timers_that_are_due
 
 EXECUTION = ExecutionId("execution-1")
 
@@ -31,7 +31,7 @@ async def test_a_poll_that_waits_is_a_reader_until_it_is_answered() -> None:
     await polling
 
     assert not given_up.is_set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await given_up.wait()
 
 
@@ -61,7 +61,7 @@ async def test_a_stream_that_is_refused_keeps_nothing_running() -> None:
         with closing(streams.open(EXECUTION, Hub(), after=None, filter=None)) as refused:
             presence.came(EXECUTION)
             presence.went(EXECUTION, of_itself=True)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 await given_up.wait()
             told = await refused.read(5)
 

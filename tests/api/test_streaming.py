@@ -20,7 +20,7 @@ from graphwire.engine.ports import Batch
 from graphwire.errors import InvalidCursor, NotFound
 from graphwire.events.hub import Hub, Published
 from graphwire.types import ExecutionId
-from tests.waiting import at_first_wait, timers_that_are_due
+from tests.waiting import PATIENCE_S, at_first_wait, timers_that_are_due
 
 EXECUTION = ExecutionId("x1")
 
@@ -165,7 +165,7 @@ async def test_a_client_that_leaves_ends_its_stream(form: str) -> None:
     async def leave() -> Message:
         return {"type": "http.disconnect"}
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await make_answer(reader, form)({"type": "http"}, leave, sending_to([]))
 
     assert left == ["of itself"]
@@ -249,7 +249,7 @@ class TestPresence:
         presence.went(EXECUTION, of_itself=True)
         before = given_up.is_set()
         presence.went(EXECUTION, of_itself=True)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await given_up.wait()
 
         assert not before

@@ -39,7 +39,7 @@ CUTS: Final = 20
 @pytest_asyncio.fixture
 async def shown(tmp_path: Path) -> AsyncIterator[Service]:
     """A service with the example graphs."""
-    async with serving(tmp_path, graphs=(ROOT / "examples",), within_s=60.0) as running:
+    async with serving(tmp_path, graphs=(ROOT / "examples",)) as running:
         yield running
 
 
@@ -144,7 +144,7 @@ def test_it_is_small() -> None:
 @pytest.mark.parametrize("transport", ["websocket", "sse", "poll"])
 async def test_a_key_goes_with_whatever_is_sent(tmp_path: Path, transport: str) -> None:
     async with (
-        serving(tmp_path, graphs=(ROOT / "examples",), api_key=KEY, within_s=60.0) as service,
+        serving(tmp_path, graphs=(ROOT / "examples",), api_key=KEY) as service,
         opened(f"http://127.0.0.1:{service.port}", "/health/live") as (page, _),
     ):
         module = await service.client.get("/client.js", headers={"Authorization": f"Bearer {KEY}"})

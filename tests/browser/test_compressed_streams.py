@@ -25,7 +25,7 @@ FOLLOW = """(path) => {
 @pytest.mark.parametrize("asked", [None, "zstd"])
 async def test_event_source_gets_each_event_when_it_is_sent(tmp_path: Path, asked: str | None) -> None:
     answers: list[Response] = []
-    async with serving(tmp_path, within_s=60.0) as service, async_playwright() as playwright:
+    async with serving(tmp_path) as service, async_playwright() as playwright:
         gate = f"compressed {asked}"
         execution = await service.start("gated", state={"gate": gate})
         await gates[gate].reached.wait()

@@ -57,7 +57,7 @@ FETCH: Final = """async ([path]) => {
 async def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
     """A service with the example graphs, whose clients come back soon."""
     monkeypatch.setattr(readers, "RETRY_MS", (20, 50))
-    async with serving(tmp_path, graphs=(ROOT / "examples",), within_s=60.0) as running:
+    async with serving(tmp_path, graphs=(ROOT / "examples",)) as running:
         yield running
 
 

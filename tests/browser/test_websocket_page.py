@@ -20,7 +20,7 @@ NOT_YET = {method.name for method in METHODS.values() if not method.is_available
 @pytest_asyncio.fixture
 async def shown(tmp_path: Path) -> AsyncIterator[Service]:
     """A service with the example graphs."""
-    async with serving(tmp_path, graphs=(ROOT / "examples",), within_s=60.0) as running:
+    async with serving(tmp_path, graphs=(ROOT / "examples",)) as running:
         yield running
 
 
@@ -84,7 +84,7 @@ async def test_what_is_no_json_is_not_sent(shown: Service) -> None:
 @pytest.mark.needs("chromium")
 async def test_who_has_logged_in_can_try_it_too(tmp_path: Path) -> None:
     async with (
-        serving(tmp_path, api_key=KEY, within_s=60.0) as service,
+        serving(tmp_path, api_key=KEY) as service,
         opened(f"http://127.0.0.1:{service.port}", "/docs/websocket", key=KEY) as (page, _),
     ):
         await page.get_by_role("button", name="Connect").click()

@@ -10,8 +10,9 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.waiting import PATIENCE_S
+
 COMMAND = str(Path(sys.executable).with_name("graphwire"))
-DEADLINE_S = 60.0
 _CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -22,7 +23,7 @@ def graphwire(*arguments: str | Path, given: str = "", **variables: str) -> subp
         input=given,
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=PATIENCE_S,
         env={**_environment(), **variables},
         preexec_fn=_hear_ctrl_c,
         check=False,
@@ -74,10 +75,10 @@ class Terminal:
         assert self._process is not None
         while self._read():
             pass
-        return self._process.wait(DEADLINE_S)
+        return self._process.wait(PATIENCE_S)
 
     def _read(self) -> bool:
-        ready, _, _ = select.select([self._end], [], [], DEADLINE_S)
+        ready, _, _ = select.select([self._end], [], [], PATIENCE_S)
         assert ready, f"nothing more was shown than {self.text!r}"
         try:
             data = os.read(self._end, 65_536)

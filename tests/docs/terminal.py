@@ -8,9 +8,9 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final
 
-DEADLINE_S: Final = 60.0
+from tests.waiting import PATIENCE_S
+
 _READY = "serves at"
 _SAY_WHERE = 'python -c "import json, os; print(json.dumps([os.getcwd(), dict(os.environ)]))"'
 
@@ -37,7 +37,7 @@ class Terminal:
         self._shell.stdin.write(f"{{ {command}\n}} </dev/null\nprintf '{mark} %s\\n' $?\n".encode())
         await self._shell.stdin.drain()
         said = ""
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(PATIENCE_S):
             while mark not in said:
                 said += (await self._shell.stdout.readuntil(b"\n")).decode()
         said, _, status = said.partition(mark)
@@ -60,7 +60,7 @@ class Terminal:
         ready = asyncio.Event()
         self._said = []
         self._reader = asyncio.create_task(self._listen(self._server, ready))
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(PATIENCE_S):
             await ready.wait()
         return "".join(self._said)
 
@@ -82,7 +82,7 @@ class Terminal:
             with suppress(ProcessLookupError):
                 os.killpg(self._server.pid, sign)
             with suppress(TimeoutError):
-                async with asyncio.timeout(DEADLINE_S / 2):
+                async with asyncio.timeout(PATIENCE_S / 2):
                     await asyncio.gather(self._server.wait(), asyncio.shield(self._reader))
                     break
         self._server = self._reader = None

@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest_asyncio.fixture
 async def service(folder: Path) -> AsyncIterator[Service]:
-    async with serving(folder, graphs=(folder / "graphs",), within_s=60.0) as running:
+    async with serving(folder, graphs=(folder / "graphs",)) as running:
         yield running
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from tests.docs.blocks import ROOT, blocks
 from tests.live.serving import Service, serving
+from tests.waiting import PATIENCE_S
 
 PAGE: Final = ROOT / "docs" / "how-to" / "watch-from-a-browser.md"
-DEADLINE_S: Final = 60.0
 TELL: Final = """
 <script>
 new MutationObserver(() => {
@@ -71,7 +71,7 @@ async def shown(service: Service, site: Site, address: str, file: str, profile: 
     """Return what a page shows when the stream is at its end."""
     text = document(file).replace("127.0.0.1:8000", f"127.0.0.1:{service.port}")
     site.html = text.replace("</ol>", "</ol>" + TELL)
-    async with asyncio.timeout(DEADLINE_S), browser(address, profile):
+    async with asyncio.timeout(PATIENCE_S), browser(address, profile):
         return await site.seen
 
 

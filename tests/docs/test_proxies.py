@@ -16,10 +16,10 @@ import websockets
 from tests.docs.blocks import ROOT, blocks
 from tests.docs.terminal import free_port
 from tests.live.serving import Service, serving
+from tests.waiting import PATIENCE_S
 
 PAGE = ROOT / "docs" / "how-to" / "put-behind-a-proxy.md"
 NAME = "graphs.example.com"
-DEADLINE_S = 20.0
 
 
 def configuration(language: str) -> str:
@@ -80,12 +80,12 @@ async def proxied(proxy: Proxy, folder: Path, upstream: int) -> AsyncIterator[tu
     )
     try:
         async with (
-            asyncio.timeout(DEADLINE_S),
+            asyncio.timeout(PATIENCE_S),
             httpx.AsyncClient(
                 base_url=f"{scheme}://127.0.0.1:{port}",
                 headers={"Host": NAME if proxy is nginx else f"{NAME}:{port}"},
                 verify=False,
-                timeout=DEADLINE_S,
+                timeout=PATIENCE_S,
             ) as client,
         ):
             while True:

@@ -46,7 +46,7 @@ def served(tmp_path: Path) -> Iterator[str]:
     over = asyncio.Event()
 
     async def serve() -> None:
-        async with serving(tmp_path, graphs=(ROOT / "examples",), within_s=60) as service:
+        async with serving(tmp_path, graphs=(ROOT / "examples",)) as service:
             ready.set_result((f"127.0.0.1:{service.port}", asyncio.get_running_loop()))
             await over.wait()
 

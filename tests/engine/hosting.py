@@ -17,8 +17,7 @@ from graphwire.ids import new_execution_id
 from graphwire.types import Detail, Durability
 from graphwire.values import freeze
 from tests.engine.running import check_laws, turn
-
-PATIENCE_S = 30
+from tests.waiting import PATIENCE_S
 
 
 class Host:

@@ -9,8 +9,9 @@ import pytest
 from graphwire import Graph
 from graphwire.engine.attempt import Attempt
 from graphwire.engine.options import Options
-from tests.engine.hosting import PATIENCE_S, hosted
+from tests.engine.hosting import hosted
 from tests.engine.running import turn
+from tests.waiting import PATIENCE_S
 
 
 @pytest.mark.parametrize("in_order", [False, True])

@@ -12,6 +12,7 @@ from graphwire.errors import StorageUnavailable
 from graphwire.events.notices import ExecutionProgress
 from tests.engine.hosting import heard, hosted, over_but_not_stored
 from tests.engine.running import course, nothing, others, turn, without_times
+from tests.waiting import PATIENCE_S
 
 HOLD_S = 0.4  # four times what is told, so that a busy machine's watchdog gets to look
 
@@ -215,7 +216,7 @@ async def test_in_deterministic_order_parallelism_is_bounded_and_real() -> None:
     both = asyncio.Barrier(2)
 
     async def meet() -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await both.wait()
 
     graph = Graph("g", limits={"max_parallelism": 2}).node(nothing(), id="start")

@@ -14,6 +14,7 @@ from graphwire.engine.supervisor import Supervisor
 from graphwire.errors import StorageUnavailable
 from tests.engine.hosting import Host, heard, hosted, over_but_not_stored
 from tests.engine.running import course, nothing, others, stubborn_until, turn
+from tests.waiting import PATIENCE_S
 
 
 async def test_an_item_over_its_steps_ends_the_run_if_it_was_the_last_thing() -> None:
@@ -183,7 +184,7 @@ async def test_under_sync_a_node_waits_for_the_commit_that_made_it_ready_whoever
 
         async def meet(ctx: Context) -> None:
             seen.append((ctx.node_id, runner.hub.stored))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 await both.wait()
 
         graph = Graph("g").node(nothing(), id="s")

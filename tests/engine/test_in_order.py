@@ -10,8 +10,9 @@ from hypothesis import example, given, settings, strategies as st
 
 from graphwire import Context, Graph
 from graphwire.engine.options import Options
-from tests.engine.hosting import PATIENCE_S, hosted
+from tests.engine.hosting import hosted
 from tests.engine.running import course, turn, without_times
+from tests.waiting import PATIENCE_S
 
 BOUND = 20
 SOME_TURNS = 50

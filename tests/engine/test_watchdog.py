@@ -15,8 +15,8 @@ from graphwire import Graph
 from graphwire.engine.attempt import Attempt
 from graphwire.engine.watchdog import _WATCH, Watchdog
 from graphwire.graphs.behaviour import Call, Mode
-from tests.engine.hosting import PATIENCE_S
 from tests.engine.running import course, nothing, turn
+from tests.waiting import PATIENCE_S
 
 MS = 1_000_000
 HOLD_S = 0.4

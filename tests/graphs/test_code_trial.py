@@ -118,11 +118,11 @@ def test_what_the_trial_says_of_many_files_is_not_taken_for_output_of_one(
 
 @pytest.mark.bad_input(37)
 def test_what_a_file_prints_asks_and_leaves_running_disturbs_nothing(tmp_path: Path) -> None:
-    source = """
+    source = f"""
 import os, subprocess, sys, threading
-if sys.argv[0] == "-c":
-    print("{}")
-    os.write(1, b'{"ended": "odd"}' * 10_000)
+if os.getpid() != {os.getpid()}:
+    print("{{}}")
+    os.write(1, b'{{"ended": "odd"}}' * 10_000)
     os.write(2, b"odd")
     subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait()"])
     threading.Thread(target=threading.Event().wait).start()

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-DEADLINE_S = 15.0
+from tests.waiting import PATIENCE_S
 
 
 class LogLines(logging.Handler):
@@ -26,7 +26,7 @@ class LogLines(logging.Handler):
 
     async def until(self, *texts: str) -> str:
         """Wait for a line with these texts in it; it and those before it are used up by that."""
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 self._news.clear()
                 for number, line in enumerate(self.lines):

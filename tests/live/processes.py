@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.live.serving import GRAPHS
+from tests.waiting import PATIENCE_S
 
-START_S = 20.0
 COMMAND = (sys.executable, "-m", "app", "serve", "--port", "0")
 
 
@@ -54,7 +54,7 @@ async def process(folder: Path, *, stderr: int = asyncio.subprocess.DEVNULL, **v
     )
     try:
         assert running.stdout is not None
-        async with asyncio.timeout(START_S):
+        async with asyncio.timeout(PATIENCE_S):
             said = (await running.stdout.readuntil(b"curl -N")).decode()
         found = re.search(r"http://\S+", said)
         assert found is not None

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 
@@ -15,9 +16,14 @@ from app.settings import Settings
 from app.transports.server import StreamServer
 from graphwire.sinks import Sink
 from tests.live.description import is_as_described
+from tests.waiting import PATIENCE_S
 
 GRAPHS = Path(__file__).parent / "graphs"
-DEADLINE_S = 20.0
+
+
+def http_client(base_url: str = "", **more: Any) -> httpx.AsyncClient:
+    """Make a client for servers without TLS: it does not read the certificates of the world, which takes 50 ms."""
+    return httpx.AsyncClient(base_url=base_url, timeout=PATIENCE_S, verify=False, **more)
 
 
 @dataclass
@@ -54,7 +60,7 @@ class Service:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, *, within_s: float = DEADLINE_S, sinks: Sequence[Sink] = (), **changes: Any
+    folder: Path, *, within_s: float = 1.5 * PATIENCE_S, sinks: Sequence[Sink] = (), **changes: Any
 ) -> AsyncIterator[Service]:
     """Run a server until the block ends, with a database in this folder unless another is named."""
     settings = Settings(
@@ -70,16 +76,31 @@ async def serving(
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     server = make_server(settings, ready=lambda _, port: ready.set_result(port), sinks=sinks)
     async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
-        task = group.create_task(server.serve())
+        task = group.create_task(_serve(server))
         first: set[asyncio.Future[Any]] = {task, ready}  # a start that fails ends the task
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         port = ready.result()
         hooks = {"response": [is_as_described]}
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10, event_hooks=hooks) as client:
+        async with http_client(f"http://127.0.0.1:{port}", event_hooks=hooks) as client:
             try:
                 yield Service(server, client, port)
             finally:
                 server.should_exit = True
+
+
+class _Brisk:
+    """``asyncio`` for Uvicorn, which looks ten times a second whether to stop: a test would wait for that."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, delay: float) -> None:
+        await asyncio.sleep(delay / 10)  # between two looks
+
+
+async def _serve(server: StreamServer) -> None:
+    with patch("uvicorn.server.asyncio", _Brisk()):
+        await server.serve()
 
 
 @dataclass

@@ -11,6 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.live.serving import Service
+from tests.waiting import PATIENCE_S
 
 
 class Socket:
@@ -87,7 +88,7 @@ class Socket:
             return self.connection.close_code, self.connection.close_reason
 
     async def _receive(self) -> dict[str, Any]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             return dict(json.loads(await self.connection.recv()))
 
 

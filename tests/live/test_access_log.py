@@ -15,6 +15,7 @@ from app.transports.sse import SseForm
 from graphwire.events.hub import Published
 from tests.live.control import gates
 from tests.live.serving import connection, request, serving
+from tests.waiting import PATIENCE_S
 
 
 class Lines(io.StringIO):
@@ -36,7 +37,7 @@ class Lines(io.StringIO):
 
     async def of(self, path: str) -> dict[str, Any]:
         """Return the line of the request for this path as soon as there is one."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not (found := [line for line in self.named("request") if line["path"] == path]):
                 await self._news.wait()
                 self._news.clear()

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.needs("node")
 
 @pytest_asyncio.fixture
 async def agents(tmp_path: Path) -> AsyncIterator[Service]:
-    async with serving(tmp_path, graphs=(AGENTS,), within_s=60.0) as running:
+    async with serving(tmp_path, graphs=(AGENTS,)) as running:
         yield running
 
 

@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from tests.live.processes import COMMAND, environment, process
+from tests.live.serving import http_client
+from tests.waiting import PATIENCE_S
 
 MORE_THAN_A_PIPE_HOLDS = 700
 
@@ -24,7 +26,7 @@ def free_port() -> int:
 
 async def ready(client: httpx.AsyncClient) -> int:
     """Ask until somebody answers."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 return (await client.get("/health/ready")).status_code
@@ -39,12 +41,12 @@ async def test_a_process_without_output_serves_and_stops(tmp_path: Path) -> None
     closed = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *command]
     running = await asyncio.create_subprocess_exec(*closed, env=environment(tmp_path), stdin=subprocess.DEVNULL)
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        async with http_client(f"http://127.0.0.1:{port}") as client:
             assert await ready(client) == 200
             ended = await client.post("/graphs/chain/execute/wait")
             assert (await client.get("/nothing")).status_code == 404
         running.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             status = await running.wait()
     finally:
         if running.returncode is None:
@@ -63,7 +65,7 @@ async def test_a_log_collector_that_reads_nothing_or_is_gone_holds_up_nobody(tmp
         os.close(log)
         if is_gone:
             os.close(collector)
-        async with httpx.AsyncClient(base_url=served.address) as client:
+        async with http_client(served.address) as client:
             for _ in range(MORE_THAN_A_PIPE_HOLDS):
                 assert (await client.get("/graphs")).status_code == 200
             answer = await client.post("/graphs/chain/execute/stream")

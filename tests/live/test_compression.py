@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from app.transports.server import Outlet
 from tests.live.control import gates
-from tests.live.serving import RawConnection, Service, connection, numbers, parse, request, serving, types
+from tests.live.serving import RawConnection, Service, connection, http_client, numbers, parse, request, serving, types
 from tests.transports.decoding import decoded, is_whole
 
 NDJSON = "application/x-ndjson"
@@ -162,7 +161,7 @@ async def test_curl_shows_each_event_when_it_is_sent(service: Service, asked: st
 async def test_httpx_gives_each_event_when_it_is_sent(service: Service) -> None:
     url = f"http://127.0.0.1:{service.port}/graphs/gated/execute/stream"
     received = b""
-    async with httpx.AsyncClient() as client, client.stream("POST", url) as answer:
+    async with http_client() as client, client.stream("POST", url) as answer:
         assert answer.headers["content-encoding"] == "gzip"
         async for part in answer.aiter_bytes():
             received += part
@@ -191,7 +190,7 @@ async def test_httpx_reads_lines_from_the_newest_event_on(service: Service) -> N
     told = (await service.client.get("/events", headers=page)).json()["next"]
 
     async with (
-        httpx.AsyncClient(base_url=url) as client,
+        http_client(url) as client,
         client.stream("GET", f"/executions/{execution}/events?after={last}", headers=headers) as answer,
         client.stream("GET", f"/events?after={told}", headers=headers) as news,
     ):

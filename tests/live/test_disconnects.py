@@ -7,13 +7,14 @@ import pytest
 from tests.live.control import gates
 from tests.live.log_lines import log_lines
 from tests.live.serving import Service, connection, numbers, parse, request, serving, types
+from tests.waiting import PATIENCE_S
 
 JSON = {"Accept": "application/json"}
 
 
 async def cancelled(service: Service, execution: str) -> list[dict[str, Any]]:
     """Look at an execution until it is cancelled, without being a reader that waits; return its events from then on."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             page = (await service.client.get(f"{execution}/events?after=2", headers=JSON)).json()
             if page["events"]:
@@ -62,7 +63,7 @@ async def test_a_reader_that_stays_keeps_it_running_when_another_leaves(tmp_path
             await gates["gate"].reached.wait()
             async with service.client.stream("GET", f"{execution}/events"):
                 pass
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 while len(service.server.server_state.tasks) > 1:
                     await service.client.get("/health/live")
             gates["gate"].opened.set()
@@ -79,7 +80,7 @@ async def test_a_client_that_leaves_before_the_answer_leaves_a_whole_execution(s
     gates["gate"].opened.set()
 
     items: list[dict[str, object]] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not items or items[0]["ended_at"] is None:
             items = (await service.client.get("/executions")).json()["items"]
     assert items[0]["status"] == "completed"
@@ -94,7 +95,7 @@ async def test_connections_that_come_and_go_leave_nothing_behind(service: Servic
             await raw.head()
             await raw.chunk()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while service.server.server_state.tasks:
             await service.client.get("/health/live")
     gates["gate"].opened.set()

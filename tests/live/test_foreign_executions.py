@@ -16,9 +16,10 @@ from app.storage.store import SqlExecutionStore
 from graphwire.events.schema import stream_schema
 from tests.databases import on_each_database
 from tests.docs.blocks import blocks as blocks_of
-from tests.live.serving import DEADLINE_S, Service, numbers, parse, serving, types
+from tests.live.serving import Service, numbers, parse, serving, types
 from tests.live.test_idempotency import kill_while_answering
 from tests.parts import ROOT
+from tests.waiting import PATIENCE_S
 
 COUNT = 1_000
 VALID = jsonschema_rs.validator_for(stream_schema())
@@ -446,7 +447,7 @@ async def test_whatever_is_reported_is_taken_whole_or_refused_whole(service: Ser
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(value=REPORTS | JSON)
     def law(value: Any) -> None:
-        asyncio.run_coroutine_threadsafe(tried(value), loop).result(DEADLINE_S)
+        asyncio.run_coroutine_threadsafe(tried(value), loop).result(PATIENCE_S)
 
     await asyncio.to_thread(law)
 

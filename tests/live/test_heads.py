@@ -10,6 +10,7 @@ from app.api import problems
 from app.transports import heads
 from tests.live.control import gates
 from tests.live.serving import RawConnection, Service, connection, request, serving
+from tests.waiting import PATIENCE_S
 
 KEY = "the-key-of-these-tests"
 HOST = b"Host: 127.0.0.1\r\n"
@@ -85,7 +86,7 @@ UNREADABLE = [
 
 async def last_answer(port: int, data: bytes) -> tuple[int, dict[str, object]]:
     """Send bytes; return the answer, which has to be the last of its connection."""
-    async with asyncio.timeout(10), connection(port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(port) as raw:
         await raw.send(data)
         status, headers, body = await raw.answer()
         assert headers["connection"] == "close"
@@ -117,7 +118,7 @@ async def test_a_head_at_its_limits_is_taken(service: Service) -> None:
     rest = 65_536 - len(b"Host127.0.0.1") - 4 * 16_384
     together = GET + (b"X-Long: " + b"x" * (16_384 - len(b"X-Long")) + b"\r\n") * 3
     together += b"X-Long: " + b"x" * (16_384 + rest - len(b"X-Long")) + b"\r\n"
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         for data in (address, value, number, together):
             await raw.send(data + b"\r\n")
             status, headers, _ = await raw.answer()
@@ -143,7 +144,7 @@ async def test_a_head_without_end_costs_no_more_than_its_limit(service: Service)
     chunked = CHUNKED + b"\r\n"
     for begin in (GET + b"X-Long: ", b"GET /", GET + b"X-", b"", chunked + b"2;", chunked + b"0\r\nX-Trailer: "):
         filler = b"x" * 8_192 if begin else b"\r\n" * 4_096
-        async with asyncio.timeout(10), connection(service.port) as raw:
+        async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
             await raw.send(begin)
             sent = await flood(raw, filler, 50_000_000)
 
@@ -164,7 +165,7 @@ async def test_the_end_of_the_connection_ends_a_stream_to_an_old_client(service:
     execution = (await service.run("chain"))["id"]
     address = f"/executions/{execution}/events"
     whole = (await service.client.get(address, headers={"Accept": form})).content
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         asked = f"GET {address} HTTP/1.0\r\nHost: 127.0.0.1\r\nConnection: keep-alive\r\nAccept: {form}\r\n\r\n"
         await raw.send(asked.encode())
         head, _, body = (await raw.reader.read()).partition(b"\r\n\r\n")
@@ -178,7 +179,7 @@ async def test_the_end_of_the_connection_ends_a_stream_to_an_old_client(service:
 
 
 async def test_an_answer_of_a_known_length_to_an_old_client_is_as_long(service: Service) -> None:
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         await raw.send(b"GET /graphs HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
         status, headers, body = await raw.answer()
 
@@ -197,7 +198,7 @@ async def test_a_trailer_is_no_header(tmp_path: Path) -> None:
 
 @pytest.mark.bad_input(50)
 async def test_what_was_asked_before_junk_is_answered_and_nothing_after_it(service: Service) -> None:
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         await raw.send(GET + b"\r\n" + b"\x00junk\r\n\r\n" + GET + b"\r\n")
         status, headers, _ = await raw.answer()
 
@@ -207,7 +208,7 @@ async def test_what_was_asked_before_junk_is_answered_and_nothing_after_it(servi
 
 @pytest.mark.bad_input(50)
 async def test_junk_never_stands_within_a_stream(service: Service) -> None:
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         await raw.send(request("POST", "/graphs/gated/execute/stream", b""))
         status, _ = await raw.head()
         await raw.chunk()
@@ -222,7 +223,7 @@ async def test_junk_never_stands_within_a_stream(service: Service) -> None:
 
 @pytest.mark.bad_input(50)
 async def test_a_body_that_breaks_off_into_junk_is_refused_once(service: Service) -> None:
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         await raw.send(CHUNKED + b"\r\n2\r\n{ \r\n")
         await service.client.get("/health/live")  # the request has begun
         await raw.send(b"junk\r\n")
@@ -251,7 +252,7 @@ async def test_an_unknown_method_is_refused(service: Service) -> None:
 @pytest.mark.bad_input(53)
 async def test_a_method_that_is_not_offered_says_which_are(service: Service) -> None:
     for method in ("TRACE", "PURGE", "DELETE", "OPTIONS"):
-        async with asyncio.timeout(10), connection(service.port) as raw:
+        async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
             await raw.send(request(method, "/health/live"))
             status, headers, body = await raw.answer()
 
@@ -262,7 +263,7 @@ async def test_a_method_that_is_not_offered_says_which_are(service: Service) -> 
 @pytest.mark.bad_input(54)
 async def test_an_odd_path_leads_nowhere(service: Service) -> None:
     for path, status in [*((path, 404) for path in NOWHERE), *((path, 400) for path in UNREADABLE)]:
-        async with asyncio.timeout(10), connection(service.port) as raw:
+        async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
             await raw.send(request("GET", path))
             answered, headers, body = await raw.answer()
 
@@ -277,7 +278,7 @@ async def test_junk_in_headers_that_say_nothing_here_is_ignored(service: Service
     junk = ["'\"<>,;=" * 50, "00-00-00-00", "\u00e9\u00ff", "a=b; c", "=", "*;q=x", "ff-" + "f" * 4_000]
     for name in ("traceparent", "tracestate", "Accept-Language", "Cookie"):
         for value in junk:
-            async with asyncio.timeout(10), connection(service.port) as raw:
+            async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
                 await raw.send(f"{GET.decode()}{name}: {value}\r\n\r\n".encode("latin-1"))
                 status, headers, _ = await raw.answer()
 

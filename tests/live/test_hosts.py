@@ -9,6 +9,7 @@ import pytest
 
 from app.services.executions import ExecutionService
 from tests.live.serving import Service, connection, serving
+from tests.waiting import PATIENCE_S
 
 KEY = "the-key-of-these-tests"
 PAGE = "https://page.example"
@@ -18,7 +19,7 @@ async def ask(
     service: Service, *headers: str, target: str = "/graphs", method: str = "GET"
 ) -> tuple[int, dict[str, str], Any]:
     """Send exactly these headers; return the answer."""
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         await raw.send("\r\n".join([f"{method} {target} HTTP/1.1", *headers, "", ""]).encode("latin-1"))
         status, found, body = await raw.answer()
     is_json = found.get("content-type", "").endswith("json")

@@ -13,8 +13,9 @@ import pytest
 from app.storage.repositories.idempotency import IdempotencyRepository
 from tests.databases import on_each_database
 from tests.live.control import gates
-from tests.live.serving import DEADLINE_S, GRAPHS, Service, connection, numbers, parse, request, serving
+from tests.live.serving import GRAPHS, Service, connection, http_client, numbers, parse, request, serving
 from tests.live.test_graphs import definition
+from tests.waiting import PATIENCE_S
 
 PROJECT = Path(__file__).resolve().parents[2]
 KEY = {"Idempotency-Key": "8e03978e-40d5-43e8-bc93-6894a57f9324"}
@@ -144,7 +145,7 @@ async def test_a_key_of_255_printable_characters_is_one(service: Service) -> Non
 async def test_a_stream_that_is_repeated_goes_on_from_the_place_of_its_reader(service: Service) -> None:
     path = "/graphs/gated/execute/stream"
     async with service.client.stream("POST", path, headers=KEY) as cut:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(PATIENCE_S):
             await gates["gate"].reached.wait()
     task = asyncio.create_task(service.client.post(path, headers={**KEY, "Last-Event-ID": "1"}))
     waiting = asyncio.create_task(service.client.post(f"{path}?types=node_completed", headers=KEY))
@@ -184,7 +185,7 @@ async def test_a_place_in_a_stream_with_a_key_that_is_unknown_starts_nothing(ser
 async def test_a_wait_that_is_repeated_waits_for_the_same_execution(service: Service) -> None:
     path = "/graphs/gated/execute/wait"
     first = asyncio.create_task(service.client.post(path, headers=KEY))
-    async with asyncio.timeout(DEADLINE_S):
+    async with asyncio.timeout(PATIENCE_S):
         await gates["gate"].reached.wait()
     impatient = await service.client.post(f"{path}?timeout=1", headers=KEY)
     again = asyncio.create_task(service.client.post(path, headers=KEY))
@@ -333,9 +334,9 @@ async def kill_while_answering(folder: Path, path: str, body: Any, *, dies_at: s
     )  # fmt: skip
     assert child.stdout is not None
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(PATIENCE_S):
             base_url = f"http://127.0.0.1:{int(await child.stdout.readline())}"
-            async with httpx.AsyncClient(base_url=base_url) as client:
+            async with http_client(base_url) as client:
                 started = []
                 if "{id}" in path:
                     started = [(await client.post("/graphs/gated/execute")).json()["id"]]
@@ -393,7 +394,7 @@ async def test_a_client_that_leaves_before_its_answer_finds_it_by_its_key(servic
     path = "/graphs/gated/execute/wait"
     async with connection(service.port) as cut:
         await cut.send(request("POST", path, b"{}", Idempotency_Key="left"))
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(PATIENCE_S):
             await gates["gate"].reached.wait()
     gates["gate"].opened.set()
 

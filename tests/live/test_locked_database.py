@@ -11,10 +11,10 @@ import pytest
 
 from tests.live.control import gates
 from tests.live.serving import Service, numbers, parse, serving, types
+from tests.waiting import PATIENCE_S
 
 BOUND = 100
 COUNT = 500
-PATIENCE_S = 15
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import pytest
 
 from tests.live.control import gates
 from tests.live.serving import Service, connection, request, serving
+from tests.waiting import PATIENCE_S
 
 WAITING = request("POST", "/graphs/gated/execute/wait", b"{}")
 STREAM = request("POST", "/graphs/gated/execute/stream", b'{"on_disconnect": "cancel"}')
@@ -24,7 +25,7 @@ async def executions(service: Service) -> list[str]:
 @pytest.mark.bad_input(50)
 @pytest.mark.parametrize("between", [0, 2])
 async def test_a_request_that_breaks_off_takes_no_answer_from_those_before_it(service: Service, between: int) -> None:
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         await raw.send(WAITING + LIVE * between + CHUNKED + b"2\r\n{ \r\n")
         await gates["gate"].reached.wait()
         await raw.send(b"junk\r\n" + LIVE)
@@ -39,7 +40,7 @@ async def test_a_request_that_breaks_off_takes_no_answer_from_those_before_it(se
 
 @pytest.mark.bad_input(50)
 async def test_a_stream_comes_to_its_end_though_a_request_behind_it_breaks_off(service: Service) -> None:
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         await raw.send(STREAM + CHUNKED + b"junk\r\n")
         await raw.head()
         await gates["gate"].reached.wait()
@@ -54,7 +55,7 @@ async def test_a_stream_comes_to_its_end_though_a_request_behind_it_breaks_off(s
 async def test_what_comes_behind_an_answer_that_is_the_last_is_not_carried_out(service: Service) -> None:
     execution = await service.start("gated")
     await gates["gate"].reached.wait()
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         await raw.send(request("GET", f"/executions/{execution}/events", None, Transfer_Encoding="chunked"))
         _, headers = await raw.head()  # it did not wait for the end of the body
         await raw.send(b"0\r\n\r\n" + request("POST", "/graphs/chain/execute", b"{}"))
@@ -82,21 +83,21 @@ async def test_a_client_that_leaves_a_stream_is_noticed_whatever_it_asked_behind
     tmp_path: Path, behind: bytes, at_once: bool
 ) -> None:
     async with serving(tmp_path, disconnect_grace_s=0) as service:
-        async with asyncio.timeout(10), connection(service.port) as raw:
+        async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
             await raw.send(STREAM + behind if at_once else STREAM)
             await raw.head()
             await gates["gate"].reached.wait()
             if not at_once:
                 await raw.send(behind)
                 await service.client.get("/health/live")  # it has arrived
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             status = ""
             while status != "cancelled":
                 status = (await service.client.get("/executions")).json()["items"][0]["status"]
 
 
 async def test_a_client_that_asks_without_end_behind_a_stream_is_held_back(service: Service) -> None:
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         await raw.send(STREAM)
         await raw.head()
         sent = 0

@@ -11,6 +11,7 @@ from tests.databases import postgresql_schema
 from tests.live.control import gates
 from tests.live.serving import Service, numbers, parse, serving, types
 from tests.proxy import Proxy, proxied
+from tests.waiting import PATIENCE_S
 
 JSON = {"Accept": "application/json"}
 
@@ -24,7 +25,7 @@ async def proxy() -> AsyncIterator[Proxy]:
 
 
 async def ready(service: Service, status: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while (await service.client.get("/health/ready")).status_code != status:
             pass
 
@@ -102,7 +103,7 @@ async def test_while_the_database_is_away_the_service_says_so_and_goes_on_after_
     await gates["gate"].reached.wait()
     proxy.refuses = True
     proxy.cut()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while (await service.client.get("/health/ready")).status_code == 200:
             pass
 
@@ -116,7 +117,7 @@ async def test_while_the_database_is_away_the_service_says_so_and_goes_on_after_
     assert "Retry-After" in refused.headers
     assert (read.status_code, read.json()["code"]) == (503, "storage_unavailable")
     assert types(blocks)[-2:] == ["execution_completed", "stream_end"]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while (await service.client.get("/health/ready")).status_code != 200:
             pass
     assert (await service.run("chain"))["status"] == "completed"

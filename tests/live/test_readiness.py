@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.databases import on_each_database
-from tests.live.serving import DEADLINE_S, Service, serving
+from tests.live.serving import Service, serving
+from tests.waiting import PATIENCE_S
 
 
 @on_each_database
@@ -31,7 +32,7 @@ async def test_an_idle_service_finds_out_itself_that_nothing_can_be_stored(
             other.execute("BEGIN IMMEDIATE")
             refused = await service.client.get("/health/ready")
             live = await service.client.get("/health/live")
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(PATIENCE_S):
             while (await service.client.get("/health/ready")).status_code != 200:
                 continue
 
@@ -73,7 +74,7 @@ async def test_nobody_is_answered_before_the_start_is_done(tmp_path: Path) -> No
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(PATIENCE_S):
             writer = await asyncio.to_thread(gate.open, "w")  # the start reads the graph now
             with pytest.raises(OSError, match=r"refused|failed"):
                 await asyncio.open_connection("127.0.0.1", port)

@@ -15,6 +15,7 @@ import pytest_asyncio
 from app.main import create_app
 from app.settings import Settings
 from tests.live.serving import Service, connection, request, serving
+from tests.waiting import PATIENCE_S
 
 KEY = "the-first-of-the-keys"
 RIGHT = {"Authorization": f"Bearer {KEY}"}
@@ -62,7 +63,7 @@ async def test_a_wrong_key_is_told_no_more_than_none(locked: Service) -> None:
 
 
 async def test_a_body_is_not_read_without_the_key(locked: Service) -> None:
-    async with asyncio.timeout(10), connection(locked.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(locked.port) as raw:
         await raw.send(request("POST", "/graphs", Content_Type="application/json", Content_Length="5000000"))
         status, headers, _ = await raw.answer()
 

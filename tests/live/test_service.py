@@ -2,6 +2,7 @@ import asyncio
 import re
 
 from tests.live.serving import Service, connection, request
+from tests.waiting import PATIENCE_S
 
 
 async def test_the_service_says_that_it_serves(service: Service) -> None:
@@ -41,7 +42,7 @@ async def test_head_is_answered_as_get_without_the_body(service: Service) -> Non
     own = {"date", "x-request-id"}
     paths = """/ /docs /openapi.json /health/live /health/ready /graphs /graphs/chain /graphs/chain/diagram /node-types
         /executions /problems/not_found /graphs/nothing /nothing""".split()
-    async with asyncio.timeout(30), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         for path in paths:
             whole = await service.client.get(path)
             await raw.send(request("HEAD", path))

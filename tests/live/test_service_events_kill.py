@@ -15,9 +15,10 @@ import httpx
 import pytest
 
 from tests.databases import on_each_database
-from tests.live.serving import DEADLINE_S, GRAPHS, serving
+from tests.live.serving import GRAPHS, http_client, serving
 from tests.live.test_graphs import definition
 from tests.parts import ROOT
+from tests.waiting import PATIENCE_S
 
 CHILD = """
 import sys
@@ -39,9 +40,9 @@ async def doomed(url: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, ht
     )  # fmt: skip
     assert child.stdout is not None
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(PATIENCE_S):
             port = int(await child.stdout.readline())
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        async with http_client(f"http://127.0.0.1:{port}") as client:
             yield child, client
     finally:
         if child.returncode is None:

@@ -2,13 +2,13 @@ import asyncio
 import signal
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.databases import on_each_database
 from tests.live.control import gates
 from tests.live.processes import COMMAND, environment, process
-from tests.live.serving import Service, parse, serving, types
+from tests.live.serving import Service, http_client, parse, serving, types
+from tests.waiting import PATIENCE_S
 
 JSON = {"Accept": "application/json"}
 
@@ -85,7 +85,7 @@ async def test_executions_get_the_time_that_the_setting_says(tmp_path: Path) -> 
 @pytest.mark.capability("OPS-03", "OPS-08")
 @pytest.mark.bad_input(129)
 async def test_the_command_serves_and_ends_in_time_when_it_is_told_to(tmp_path: Path) -> None:
-    async with process(tmp_path, GRAPHWIRE_DRAIN_S="1") as served, httpx.AsyncClient() as client:
+    async with process(tmp_path, GRAPHWIRE_DRAIN_S="1") as served, http_client() as client:
         running, address = served.process, served.address
         assert (await client.get(f"{address}/health/ready")).status_code == 200
         async with client.stream("POST", f"{address}/graphs/gated/execute/stream") as answer:
@@ -95,7 +95,7 @@ async def test_the_command_serves_and_ends_in_time_when_it_is_told_to(tmp_path: 
                     break
             running.send_signal(signal.SIGTERM)
             rest = [line async for line in lines]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await running.wait()
 
     assert "event: stream_closed" in rest
@@ -110,7 +110,7 @@ async def test_what_a_killed_process_left_is_ended_by_the_next_and_readers_resum
     talk = {"state": {"count": 3, "gate": "never"}}
     async with (
         process(tmp_path, GRAPHWIRE_DATABASE_URL=database_url) as served,
-        httpx.AsyncClient() as client,
+        http_client() as client,
     ):
         running, address = served.process, served.address
         chain = (await client.post(f"{address}/graphs/chain/execute/wait", json={})).json()["id"]

@@ -8,6 +8,7 @@ from graphwire.errors import StorageUnavailable
 from tests.live.control import gates
 from tests.live.serving import Service, numbers, parse, serving, types
 from tests.live.test_graph_changes import hold
+from tests.waiting import PATIENCE_S
 
 
 async def test_a_start_is_accepted_with_the_place_where_the_execution_is_found(service: Service) -> None:
@@ -149,7 +150,7 @@ async def test_one_execution_too_many_is_refused_for_now(tmp_path: Path) -> None
 async def test_a_client_that_goes_away_does_not_stop_the_execution(service: Service) -> None:
     async with service.client.stream("POST", "/graphs/gated/execute/stream") as answer:
         execution = answer.headers["location"]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await gates["gate"].reached.wait()
 
     gates["gate"].opened.set()
@@ -166,7 +167,7 @@ async def test_no_start_waits_for_newer_durations_than_are_known(
     await service.client.post("/graphs/chain/execute/wait")
     hold(monkeypatch, ExecutionRepository, "node_durations", first=True)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         ended = await service.client.post("/graphs/chain/execute/wait")
         await gates["node_durations"].reached.wait()
     gates["node_durations"].opened.set()

@@ -4,14 +4,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from httpx_sse import aconnect_sse
 
 from app.services.readers import ExecutionHistory
 from tests.databases import on_each_database
 from tests.live.control import gates
-from tests.live.serving import Service, connection, numbers, parse, request, serving
+from tests.live.serving import Service, connection, http_client, numbers, parse, request, serving
 from tests.live.sockets import socket
 
 
@@ -305,7 +304,7 @@ class TestPolling:
 
 async def test_browsers_and_other_clients_read_the_stream(service: Service) -> None:
     async with (
-        httpx.AsyncClient() as client,
+        http_client() as client,
         aconnect_sse(client, "POST", f"http://127.0.0.1:{service.port}/graphs/chain/execute/stream") as source,
     ):
         events = [event async for event in source.aiter_sse()]

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.live.serving import RawConnection, Service, connection, request
+from tests.waiting import PATIENCE_S
 
 CHUNK = b"10000\r\n" + b"x" * 65_536 + b"\r\n"
 CHUNKED = {"Content_Type": "application/json", "Transfer_Encoding": "chunked"}
@@ -33,7 +34,7 @@ async def flood(raw: RawConnection, most_chunks: int) -> int:
 async def test_an_answer_that_did_not_wait_for_the_body_ends_the_connection(
     service: Service, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         await raw.send(request(method, path, None, **headers) + CHUNK[:100])
         answered, found = await raw.head()
         body = await raw.reader.readexactly(int(found["content-length"]))
@@ -45,7 +46,7 @@ async def test_an_answer_that_did_not_wait_for_the_body_ends_the_connection(
 
 
 async def test_a_body_that_is_too_large_gets_its_answer_though_the_client_goes_on_sending(service: Service) -> None:
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         await raw.send(request("POST", "/graphs", Content_Type="application/json", Content_Length="20000000"))
         await raw.send(b"x" * 60_000)
         status, found = await raw.head()
@@ -55,7 +56,7 @@ async def test_a_body_that_is_too_large_gets_its_answer_though_the_client_goes_o
 
 
 async def test_a_request_whose_body_has_ended_keeps_its_connection(service: Service) -> None:
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         for _ in range(2):
             await raw.send(request("POST", "/nothing", b'{"a": 1}'))
             status, found = await raw.head()

@@ -8,6 +8,7 @@ import pytest
 
 from tests.live.control import gates
 from tests.live.serving import Service, connection, request, serving
+from tests.waiting import PATIENCE_S
 
 KEY = "the-key-of-these-tests"
 RIGHT = {"Authorization": f"Bearer {KEY}"}
@@ -21,7 +22,7 @@ EACH = pytest.mark.parametrize("upgrade", [H2C, WEBSOCKET], ids=["h2c", "websock
 
 async def answers(port: int, data: bytes, count: int = 1) -> list[tuple[int, dict[str, str], bytes]]:
     """Send bytes; return so many answers, the last of which has to be the last of the connection."""
-    async with asyncio.timeout(10), connection(port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(port) as raw:
         await raw.send(data)
         found = [await raw.answer() for _ in range(count)]
         assert found[-1][1]["connection"] == "close"
@@ -47,7 +48,7 @@ async def test_an_upgrade_with_a_body_is_carried_out_once(service: Service, upgr
     body = b'{"state": {"text": "x"}}'
     whole = request("POST", "/graphs/chain/execute", body, **upgrade)
     ((status, _, _),) = await answers(service.port, whole + whole)
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         await raw.send(whole[: -len(body)])
         await service.client.get("/health/live")
         await raw.send(body)
@@ -60,7 +61,7 @@ async def test_an_upgrade_with_a_body_is_carried_out_once(service: Service, upgr
 @pytest.mark.bad_input(50)
 @EACH
 async def test_an_upgrade_never_overtakes_what_was_asked_before_it(service: Service, upgrade: dict[str, str]) -> None:
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         await raw.send(request("POST", "/graphs/gated/execute/wait", b"{}") + request("GET", "/ws", None, **upgrade))
         await gates["gate"].reached.wait()
         gates["gate"].opened.set()
@@ -74,7 +75,7 @@ async def test_an_upgrade_never_overtakes_what_was_asked_before_it(service: Serv
 @pytest.mark.bad_input(50)
 @EACH
 async def test_an_upgrade_never_stands_within_a_stream(service: Service, upgrade: dict[str, str]) -> None:
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         await raw.send(request("POST", "/graphs/gated/execute/stream", b""))
         await raw.head()
         await raw.chunk()
@@ -157,7 +158,7 @@ async def test_what_is_no_handshake_is_answered_as_a_plain_request(service: Serv
 
 async def test_frames_that_come_with_the_handshake_are_read(service: Service) -> None:
     ping = b"\x89\x80\x00\x00\x00\x00"
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         await raw.send(request("GET", "/ws", None, **WEBSOCKET) + ping)
         status, headers = await raw.head()
         pong = await raw.reader.readexactly(2)
@@ -167,7 +168,7 @@ async def test_frames_that_come_with_the_handshake_are_read(service: Service) ->
 
 
 async def test_a_connection_that_was_used_before_can_become_a_websocket(service: Service) -> None:
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         await raw.send(request("GET", "/health/live"))
         await raw.answer()
         await raw.send(request("GET", "/ws", None, **WEBSOCKET))

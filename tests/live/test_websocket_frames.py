@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.live.serving import RawConnection, Service, connection, request
+from tests.waiting import PATIENCE_S
 
 HANDSHAKE = {
     "Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13",
@@ -75,7 +76,7 @@ class RawSocket:
 
 @asynccontextmanager
 async def raw_socket(service: Service, **headers: str) -> AsyncIterator[RawSocket]:
-    async with asyncio.timeout(40), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         await raw.send(request("GET", "/ws", None, **HANDSHAKE, **headers))
         assert (await raw.head())[0] == 101
         yield RawSocket(raw)

@@ -20,6 +20,7 @@ from tests.live.control import gates
 from tests.live.serving import Service, connection, request, serving
 from tests.live.sockets import refused, socket
 from tests.live.test_websocket_frames import HANDSHAKE, MIB, PING, TEXT, RawSocket, close, frame, raw_socket
+from tests.waiting import PATIENCE_S
 
 BAD = {
     "broken JSON": ("{", None, -32700, "malformed_json"),
@@ -186,7 +187,7 @@ async def test_a_socket_needs_the_key_where_there_is_one(tmp_path: Path, caplog:
 async def test_half_a_handshake_ends_its_connection(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BoundedHeads, "head_timeout_s", 0.2)
     half = b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-    async with asyncio.timeout(10), connection(service.port) as raw, connection(service.port) as used:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw, connection(service.port) as used:
         await raw.send(half)
         await used.send(b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" + half)
 
@@ -197,8 +198,8 @@ async def test_half_a_handshake_ends_its_connection(service: Service, monkeypatc
 
 @asynccontextmanager
 async def limits(tmp_path: Path, **changes: Any) -> AsyncIterator[Service]:
-    times = {"ping_s": 0.2, "pong_s": 0.2, "write_timeout_s": 0.5}
-    async with serving(tmp_path, within_s=60, **{**times, **changes}) as service:
+    times = {"ping_s": 0.2, "pong_s": 2.0, "write_timeout_s": 0.5}
+    async with serving(tmp_path, **{**times, **changes}) as service:
         yield service
 
 
@@ -344,7 +345,7 @@ def watching_pauses(paused: asyncio.Event) -> Iterator[None]:
 
 
 async def sockets_are_gone(service: Service) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while any("subscription" in task.get_name() or "websocket" in task.get_name() for task in asyncio.all_tasks()):
             await service.client.get("/health/live")
 
@@ -369,7 +370,7 @@ async def test_what_waits_for_a_stuck_socket_does_not_grow_with_its_subscription
 
 async def test_a_denial_reaches_a_client_that_goes_on_sending(service: Service) -> None:
     early = frame(TEXT, b"x" * 60_000) * 300
-    async with asyncio.timeout(10), connection(service.port) as raw:
+    async with asyncio.timeout(PATIENCE_S), connection(service.port) as raw:
         raw.writer.write(request("GET", "/executions/none/ws", None, **HANDSHAKE) + early)
         status, headers = await raw.head()
         body = await raw.reader.readexactly(int(headers["content-length"]))

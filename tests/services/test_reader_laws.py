@@ -16,6 +16,7 @@ from graphwire.engine.ports import Batch
 from graphwire.events.hub import End, Hub, NoticeItem, Page
 from graphwire.events.ring import Published
 from graphwire.types import ExecutionId
+from tests.waiting import PATIENCE_S
 
 EXECUTION = ExecutionId("x1")
 READERS = 3
@@ -145,7 +146,7 @@ class World:
         self.publish("stream_end")
         self.store.open.set()
         self.store.submit(Outbox(self.hub))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await asyncio.wait([client.task for client in self.clients[1:] if client.task is not None])
         await self.clients[0].cancel()
         for client in self.clients:

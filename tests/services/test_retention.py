@@ -28,6 +28,7 @@ from graphwire.events.notices import Notice, StreamClosed, StreamLagged
 from graphwire.types import ExecutionId
 from tests.storage.samples import DAY, NOW, make_batch, make_claim, make_end, make_record
 from tests.storage.single_batch import store_batch
+from tests.waiting import PATIENCE_S
 
 OLD = ExecutionId("old")
 
@@ -74,7 +75,7 @@ async def world(database: Database, store: SqlExecutionStore) -> AsyncIterator[W
 async def rest(reader: EventReader) -> list[int | Notice]:
     """Read to the end: numbers of events, and notices."""
     seen: list[int | Notice] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             match await reader.read(10):
                 case Page(items=items):
@@ -197,7 +198,7 @@ async def test_open_streams_of_what_becomes_too_old_end_with_the_reason(world: W
 
 async def test_it_works_in_the_background_and_stops_between_two_steps(world: World) -> None:
     await world.run(OLD, ended_at=NOW, events=10)
-    async with world.retention, asyncio.timeout(20):
+    async with world.retention, asyncio.timeout(PATIENCE_S):
         await world.retention.delete(OLD)
         while await rows(world.database):
             continue

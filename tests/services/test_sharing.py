@@ -1,7 +1,6 @@
 """What many ask for at the same time is looked up once."""
 
 import asyncio
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -36,7 +35,7 @@ class Desk:
         return await self.looks[-1]
 
 
-async def asking(look_ups: LookUps[str, str], desk: Desk, keys: Iterable[str]) -> list[asyncio.Task[str]]:
+async def asking(look_ups: LookUps[str, str], desk: Desk, keys: str) -> list[asyncio.Task[str]]:
     return [await at_first_wait(look_ups.get(key, desk.look)) for key in keys]
 
 
@@ -47,7 +46,7 @@ async def test_who_asks_for_the_same_waits_for_the_one_who_looks() -> None:
     desk.looks[0].set_result("found")
     desk.looks[1].set_result("other")
 
-    assert await asyncio.gather(first, second, other) == ["found", "found", "other"]
+    assert [await first, await second, await other] == ["found", "found", "other"]
     assert (len(desk.looks), len(look_ups)) == (2, 0)
 
 
@@ -70,7 +69,7 @@ async def test_where_the_one_who_looks_is_cancelled_another_looks_and_one_who_wa
     (late,) = await asking(look_ups, desk, "a")
     desk.looks[1].set_result("found")
 
-    assert await asyncio.gather(waits, late) == ["found", "found"]
+    assert [await waits, await late] == ["found", "found"]
     assert (len(desk.looks), len(look_ups)) == (2, 0)
 
 

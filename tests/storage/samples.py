@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from graphwire.engine.ports import Batch, Claim, ExecutionEnd, ExecutionRecord
 from graphwire.events.hub import Published
 from graphwire.types import ExecutionId, GraphId
+from tests.waiting import PATIENCE_S
 
 NOW = datetime(2026, 11, 20, 19, 45, 30, 123456, tzinfo=UTC)
 DAY = timedelta(days=1)
 EXECUTION = ExecutionId("execution-1")
-PATIENCE_S = 30.0
 
 
 def make_event(seq: int, *, type: str = "node_started", padding: int = 0, whole: bytes | None = None) -> Published:

@@ -14,8 +14,9 @@ from app.storage.repositories.executions import ExecutionRepository
 from app.storage.store import SqlExecutionStore
 from graphwire.types import ExecutionId
 from tests.databases import DATABASES, postgresql_schema
-from tests.storage.samples import PATIENCE_S, make_batch, make_end
+from tests.storage.samples import make_batch, make_end
 from tests.storage.single_batch import store_batch
+from tests.waiting import PATIENCE_S
 
 PROJECT = Path(__file__).resolve().parents[2]
 KILLS = 4

@@ -16,7 +16,7 @@ import pytest_asyncio
 from app.storage.opening import open_database
 from graphwire.errors import StorageUnavailable
 from tests.databases import DATABASES, postgresql_schema
-from tests.storage.samples import PATIENCE_S
+from tests.waiting import PATIENCE_S
 
 PROJECT = Path(__file__).resolve().parents[2]
 

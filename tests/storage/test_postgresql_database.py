@@ -19,6 +19,7 @@ from graphwire.types import ExecutionId, GraphId
 from tests.databases import execute
 from tests.storage.samples import NOW, make_batch, make_end, make_record
 from tests.storage.single_batch import store_batch
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.needs("postgresql")
 
@@ -99,7 +100,7 @@ async def test_of_two_servers_that_begin_together_one_migrates_and_the_other_is_
             return error.detail
         return "served"
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         ends = await asyncio.gather(serve(), serve())
 
     assert "served" in ends

@@ -17,6 +17,7 @@ from graphwire.errors import StorageUnavailable
 from graphwire.types import ExecutionId, GraphId
 from tests.proxy import Proxy, proxied
 from tests.storage.samples import EXECUTION, NOW, RecordingOutbox, make_batch, make_end, start_batch
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.needs("postgresql")
 
@@ -75,7 +76,7 @@ class World:
             await asyncio.sleep(0.01)  # between two looks
 
     async def wait_until(self, is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while not is_so():  # noqa: ASYNC110  # nobody is told
                 await asyncio.sleep(0.01)  # between two looks
 
@@ -235,7 +236,7 @@ async def test_a_change_that_waits_for_a_locked_table_is_refused_before_it_holds
 ) -> None:
     monkeypatch.setattr(postgresql_database, "LOCK_WAIT_MS", 50)
     other = await asyncpg.connect(world.direct_url)
-    async with asyncio.timeout(20), other.transaction():
+    async with asyncio.timeout(PATIENCE_S), other.transaction():
         await other.execute("LOCK TABLE graphs IN SHARE MODE")  # as CREATE INDEX does
         change = asyncio.create_task(
             GraphRepository(world.database).put(NewVersion(GraphId("g"), b"{}", "d", "api"), now=NOW)
@@ -297,7 +298,7 @@ async def test_a_batch_that_can_never_be_stored_holds_up_only_its_own_execution(
 async def test_the_lock_is_held_again_after_a_cut_though_nothing_is_written(world: World) -> None:
     first = await world.holder()
     world.proxy.cut()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while await world.holder() in (None, first):  # noqa: ASYNC110  # PostgreSQL tells nobody
             await asyncio.sleep(0.01)  # between two looks
 

@@ -12,7 +12,7 @@ from app.storage.store import SqlExecutionStore
 from app.storage.write_order import WriteOrder
 from graphwire.types import GraphId
 from tests.storage.samples import NOW, RecordingOutbox, start_batch
-from tests.waiting import at_first_wait
+from tests.waiting import PATIENCE_S, at_first_wait
 
 
 class ImpatientDatabase(SqliteDatabase):
@@ -88,7 +88,7 @@ async def test_a_change_that_is_cancelled_while_it_waits_holds_nothing_up() -> N
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
 
-    async with asyncio.timeout(5), order.turn():
+    async with asyncio.timeout(PATIENCE_S), order.turn():
         pass
 
 

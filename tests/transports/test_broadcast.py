@@ -22,6 +22,7 @@ from graphwire.events.hub import Hub
 from graphwire.events.notices import ExecutionProgress
 from tests.api.test_streaming import EXECUTION, Outbox, make_event
 from tests.transports.decoding import decoded
+from tests.waiting import PATIENCE_S
 
 CODING_NAMES = ["identity", *CODINGS]
 FORMS: dict[str, Callable[[], SharedForm]] = {
@@ -204,7 +205,7 @@ def test_whoever_writes_each_reader_gets_everything_once_and_in_order(
             elif number is not None:
                 world.left.add(world.readers[number])
                 world.readers[number].leave()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await world.end()
         everything = list(range(1, world.hub.visible + 1))
         for reader, connection in zip(world.readers, world.connections, strict=True):

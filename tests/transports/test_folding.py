@@ -23,6 +23,7 @@ from graphwire.events.hub import End, Hub, NoticeItem, Page, Published
 from graphwire.events.notices import StreamClosed
 from graphwire.types import ExecutionId
 from tests.engine.hosting import hosted
+from tests.waiting import PATIENCE_S
 
 FAREWELL = StreamClosed(reason="shutting_down", detail="later")
 
@@ -92,7 +93,7 @@ async def test_a_reader_that_waits_for_a_commit_is_woken_when_it_is_stored(world
     world.publish(4, stored=1)
     await reader.read(0)
 
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
         reading = group.create_task(reader.read(60))
         asyncio.get_running_loop().call_soon(world.hub.mark_stored, 3)
 
@@ -215,7 +216,7 @@ async def test_who_is_given_credit_meanwhile_does_not_wait(world: World) -> None
 
     slow = FoldingReader(inner, Editor, slowly, place=START, filter=None)
     reader = slow
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         item = await slow.read(60, 0)
 
     assert found.is_set()

@@ -10,6 +10,7 @@ from tests.live.control import gates
 from tests.live.promises.following import Follower
 from tests.live.promises.forms import FORMS, Poll, Session, Sse, WebSocket
 from tests.live.serving import serving
+from tests.waiting import PATIENCE_S
 
 
 @pytest.mark.bad_input(73)
@@ -101,7 +102,7 @@ async def test_a_storm_of_connections_leaves_everything_as_it_was(tmp_path: Path
             async with asyncio.TaskGroup() as group:
                 for number in range(count):
                     group.create_task(storm([*FORMS.values()][number % len(FORMS)]))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while len(service.server.server_state.tasks) > 1:
                     await service.client.get("/health/live")
             last = [Follower(form, service.port, execution) for form in FORMS.values()]

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from tests.live.promises.live import Telling, history
-from tests.live.serving import Service
+from tests.live.serving import Service, http_client
 from tests.proxy import proxied
 
 TEXTS = [["one", "two"], ["three"], ["four", "five"]]
@@ -65,7 +65,7 @@ async def with_httpx_sse(address: str, execution: str, seen: Seen) -> bool:
     headers = {"Last-Event-ID": str(seen.last)} if seen.last else {}
     url = f"{address}/executions/{execution}/events"
     with suppress(httpx.TransportError):
-        async with httpx.AsyncClient() as client, aconnect_sse(client, "GET", url, headers=headers) as source:
+        async with http_client() as client, aconnect_sse(client, "GET", url, headers=headers) as source:
             async for event in source.aiter_sse():
                 seen.take(json.loads(event.data))
                 assert event.id == str(seen.last)

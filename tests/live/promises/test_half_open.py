@@ -11,6 +11,7 @@ from tests.live.promises.following import Follower
 from tests.live.promises.forms import FORMS, Poll, Session, Sse
 from tests.live.promises.silence import fall_silent
 from tests.live.serving import Service, serving
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the filter of a socket that drops all is Linux's")
 
@@ -33,7 +34,7 @@ async def test_a_peer_whose_machine_is_gone_is_let_go_and_others_stay(tmp_path: 
             await connection.until_event(2)
 
             fall_silent(silent.plain)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while silent.plain.getsockname() in peers(service):
                     assert await connection.step()
 

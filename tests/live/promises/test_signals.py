@@ -15,6 +15,8 @@ import pytest
 from tests.live.processes import COMMAND, Served, environment, process
 from tests.live.promises.following import Connection, Follower
 from tests.live.promises.forms import FORMS, Poll
+from tests.live.serving import http_client
+from tests.waiting import PATIENCE_S
 
 TICKS = {"state": {"count": 100_000, "interval_s": 0.002, "text": "x" * 300}}
 
@@ -63,14 +65,14 @@ async def resumed(followers: Sequence[Follower], served: Served) -> None:
 async def test_a_process_under_load_that_is_told_to_stop_ends_streams_whole_and_the_next_goes_on(
     tmp_path: Path,
 ) -> None:
-    async with process(tmp_path, GRAPHWIRE_DRAIN_S="1") as served, httpx.AsyncClient(base_url=served.address) as client:
+    async with process(tmp_path, GRAPHWIRE_DRAIN_S="1") as served, http_client(served.address) as client:
         executions = [await start(client, "ticks", TICKS) for _ in range(4)]
         followers = [Follower(form, served.port, execution) for execution in executions for form in FORMS.values()]
         async with asyncio.TaskGroup() as group:
             storms = [group.create_task(storm(client)) for _ in range(4)]
             connections = await followed(followers, served, signal.SIGTERM)
         assert await served.ended() == 0
-    async with process(tmp_path) as served, httpx.AsyncClient(base_url=served.address) as client:
+    async with process(tmp_path) as served, http_client(served.address) as client:
         await resumed(followers, served)
         shown = [(await client.get(f"/executions/{execution}")).json() for execution in executions]
         late = {execution: Follower(FORMS["ndjson"], served.port, execution) for execution in executions}
@@ -92,7 +94,7 @@ async def test_a_process_under_load_that_is_told_to_stop_ends_streams_whole_and_
 async def test_a_second_signal_ends_the_process_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
     async with (
         process(tmp_path, GRAPHWIRE_DRAIN_S="60") as served,
-        httpx.AsyncClient(base_url=served.address) as client,
+        http_client(served.address) as client,
     ):
         execution = await start(client, "ticks", TICKS)
         followers = [Follower(form, served.port, execution) for form in FORMS.values()]
@@ -114,7 +116,7 @@ async def test_a_second_signal_ends_the_process_at_once_and_nothing_is_lost(tmp_
 
 @pytest.mark.bad_input(128)
 async def test_a_process_that_is_killed_takes_back_only_what_it_says(tmp_path: Path) -> None:
-    async with process(tmp_path) as served, httpx.AsyncClient(base_url=served.address) as client:
+    async with process(tmp_path) as served, http_client(served.address) as client:
         execution = await start(client, "ticks", TICKS)
         followers = [Follower(form, served.port, execution) for form in FORMS.values()]
         await followed(followers, served, signal.SIGKILL)
@@ -149,7 +151,7 @@ async def test_a_process_that_is_told_to_stop_while_it_starts_does_and_the_next_
     assert await stopped_at_start(tmp_path, folder, signal.SIGTERM, patience="1") == 0
     # Two signals of one kind may arrive as one.
     assert await stopped_at_start(tmp_path, folder, signal.SIGTERM, signal.SIGINT, patience="60") != 0
-    async with process(tmp_path) as served, httpx.AsyncClient(base_url=served.address) as client:
+    async with process(tmp_path) as served, http_client(served.address) as client:
         assert (await client.get("/health/ready")).status_code == 200
 
 
@@ -163,7 +165,7 @@ async def stopped_at_start(tmp_path: Path, folder: Path, *signals: int, patience
         with await asyncio.to_thread((folder / "gate").open, "w"):  # it is open when the file has begun
             for number in signals:
                 starting.send_signal(number)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 return await starting.wait()
     finally:
         if starting.returncode is None:
@@ -173,7 +175,7 @@ async def stopped_at_start(tmp_path: Path, folder: Path, *signals: int, patience
 
 @pytest.mark.bad_input(92)
 async def test_heartbeats_and_commands_keep_their_times_while_a_node_holds_the_loop(tmp_path: Path) -> None:
-    async with process(tmp_path) as served, httpx.AsyncClient(base_url=served.address) as client:
+    async with process(tmp_path) as served, http_client(served.address) as client:
         quiet = [await start(client, "gated", {}) for _ in range(2)]
         silent = [Follower(FORMS[name], served.port, quiet[0], query={"heartbeat": "1"}) for name in ("sse", "ndjson")]
         async with AsyncExitStack() as stack:

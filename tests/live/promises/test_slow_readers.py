@@ -12,6 +12,7 @@ from tests.live.promises.following import PIECE, Connection, Follower
 from tests.live.promises.forms import FORMS, Poll, Session
 from tests.live.promises.live import Telling
 from tests.live.serving import Service, serving
+from tests.waiting import PATIENCE_S
 
 WRITE_BYTES = 65_536
 OVERHEAD_BYTES = 64
@@ -54,7 +55,7 @@ async def rest_before_the_reset(connection: Connection) -> bytes:
 
 async def until(service: Service, is_so: Any) -> None:
     """Ask the service for its health until something is so."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_S):
         while not is_so():
             assert (await service.client.get("/health/live")).status_code == 200
 
@@ -64,7 +65,7 @@ async def until(service: Service, is_so: Any) -> None:
 async def test_a_reader_that_reads_nothing_costs_one_write_and_slows_nobody(
     tmp_path: Path, form: type[Session]
 ) -> None:
-    async with serving(tmp_path, ring_events=16, write_timeout_s=60, within_s=60) as service:
+    async with serving(tmp_path, ring_events=16, write_timeout_s=60) as service:
         texts = long_texts(4)
         telling = await Telling.start(service, "unread", texts)
         async with unread(service, form, telling.execution):
