@@ -1,29 +1,25 @@
 """The client for asyncio."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import replace
-from functools import wraps
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Concatenate, Final, ParamSpec, Self, TypeAlias, TypeVar, Unpack
+from typing import Final, Self, TypeAlias, Unpack
 
 import httpx
 
-from graphwire.client import execution_calls, foreign_calls, graph_calls, service_calls
-from graphwire.client.answers import Page, Result
+from graphwire.client.answers import Result
 from graphwire.client.backoff import Retry
-from graphwire.client.call import Call
 from graphwire.client.choice import Wanted
+from graphwire.client.endpoints import AsyncResource
 from graphwire.client.execution_calls import StartOptions, start_and_wait, start_execution
 from graphwire.client.following import Following
 from graphwire.client.http import MAX_ANSWER_BYTES, Http
 from graphwire.client.performing import Performer
+from graphwire.client.resources import ExecutionRequests, GraphRequests, ServiceRequests
 from graphwire.client.stream import Begin, EventStream, OnNotice, OnStatus, ServiceStream
 from graphwire.client.target import Target, execution, service
 from graphwire.client.timing import Timing
 from graphwire.events.encoding import Envelope, decode_line
 
-P = ParamSpec("P")
-T = TypeVar("T")
 Decode: TypeAlias = Callable[[bytes], Envelope]
 
 TIMEOUT_S: Final = 30.0
@@ -33,82 +29,20 @@ RETRY: Final = Retry()
 TIMING: Final = Timing()
 
 
-class Resource:
-    """Requests about one kind of thing."""
-
-    def __init__(self, performer: Performer) -> None:
-        self._performer = performer
-
-
-def awaited(make: Callable[P, Call[T]]) -> Callable[Concatenate[Resource, P], Coroutine[Any, Any, T]]:
-    """Return a method that carries out the request that ``make`` returns."""
-
-    @wraps(make)
-    async def method(self: Resource, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._performer.perform(make(*args, **kwargs))
-
-    return method
-
-
-def iterated(make: Callable[P, Call[Page[T]]]) -> Callable[Concatenate[Resource, P], AsyncIterator[T]]:
-    """Return a method that gives the items of all pages of a list, one after the other."""
-
-    @wraps(make)
-    async def method(self: Resource, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
-        call = make(*args, **kwargs)
-        while True:
-            page = await self._performer.perform(call)
-            for item in page.items:
-                yield item
-            if page.next is None:
-                return
-            call = replace(call, query={**call.query, "after": page.next})
-
-    return method
-
-
-class AsyncGraphs(Resource):
+class AsyncGraphs(AsyncResource, GraphRequests):
     """Definitions and their versions."""
 
-    get = awaited(graph_calls.get_graph)
-    create = awaited(graph_calls.create_graph)
-    put = awaited(graph_calls.put_graph)
-    validate = awaited(graph_calls.validate_graph)
-    delete = awaited(graph_calls.delete_graph)
-    versions = awaited(graph_calls.list_versions)
-    diff = awaited(graph_calls.diff_graph)
-    diagram = awaited(graph_calls.draw_graph)
-    list = awaited(graph_calls.list_graphs)
-    iterate = iterated(graph_calls.list_graphs)
-    iterate_versions = iterated(graph_calls.list_versions)
 
-
-class AsyncExecutions(Resource):
-    """Executions: started, looked at, cancelled, deleted, read back."""
-
-    start = awaited(execution_calls.start_execution)
-    declare = awaited(foreign_calls.declare_execution)
-    report = awaited(foreign_calls.report_events)
-    get = awaited(execution_calls.get_execution)
-    state = awaited(execution_calls.get_state)
-    cancel = awaited(execution_calls.cancel_execution)
-    delete = awaited(execution_calls.delete_execution)
-    events = awaited(execution_calls.get_events)
-    event = awaited(execution_calls.get_event)
-    list = awaited(execution_calls.list_executions)
-    iterate = iterated(execution_calls.list_executions)
+class AsyncExecutions(AsyncResource, ExecutionRequests):
+    """Executions: started, looked at, steered, deleted, read back."""
 
     async def wait(self, execution_id: str) -> Result:
         """Wait for an execution's end and return it with its state. A failed one is returned, not raised."""
         return await self._performer.wait(execution_id)
 
 
-class AsyncService(Resource):
+class AsyncService(AsyncResource, ServiceRequests):
     """The service itself."""
-
-    node_types = awaited(service_calls.list_node_types)
-    live = awaited(service_calls.check_live)
-    ready = awaited(service_calls.check_ready)
 
 
 class AsyncClient:

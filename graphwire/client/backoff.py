@@ -12,13 +12,13 @@ class Retry:
 
     Before the first attempt it waits for a random time between 0 and ``first_s``, and the bound doubles with every
     further one, up to ``most_s``. Where the service said how long to wait (``Retry-After``,
-    ``stream_closed.retry_ms``) it waits that long at least; the ``retry:`` of an event stream takes the place of
-    ``first_s``.
+    ``stream_closed.retry_ms``) it waits that long before, so that not all clients come back at once; the ``retry:`` of
+    an event stream takes the place of ``first_s``.
 
     Attributes:
         attempts: So many in a row may fail; None for any number. A stream that works again begins anew.
         first_s: The bound of the first wait, in seconds.
-        most_s: The bound of every wait.
+        most_s: The bound of every wait, beyond what the service asks for.
         longest_wished_s: A service that wants more than this is given up.
     """
 
@@ -58,7 +58,7 @@ class Backoff:
             return None
         bound = min(self._retry.most_s, self._base_s * 2.0 ** min(self.attempt, 60))
         self.attempt += 1
-        return max(self._random() * bound, wished_s or 0.0)
+        return (wished_s or 0.0) + self._random() * bound
 
 
 def wished_wait(failure: ClientError) -> float | None:

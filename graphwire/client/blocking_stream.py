@@ -70,11 +70,12 @@ class BlockingStream(BlockingReading[E]):
     Callbacks are called in the thread that reads, while it waits for the next event.
     """
 
-    def __init__(self, stream: Stream[E], thread: LoopThread, mailbox: Mailbox) -> None:
+    def __init__(self, stream: Stream[E], thread: LoopThread) -> None:
         """Made by ``Client``."""
         self._stream = stream
         self._thread = thread
-        self._mailbox = mailbox
+        self._mailbox = Mailbox()
+        stream.tell_by(self._mailbox.post)
 
     def __enter__(self) -> Self:
         self._thread.call(self._stream.__aenter__(), self._mailbox)
@@ -147,9 +148,9 @@ class BlockingEventView(BlockingEvents):
 class BlockingEventStream(BlockingStream[Envelope], BlockingEvents):
     """See ``EventStream``."""
 
-    def __init__(self, stream: EventStream, thread: LoopThread, mailbox: Mailbox) -> None:
+    def __init__(self, stream: EventStream, thread: LoopThread) -> None:
         """Made by ``Client``."""
-        super().__init__(stream, thread, mailbox)
+        super().__init__(stream, thread)
         self._events = stream
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
+from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
@@ -15,7 +16,8 @@ T = TypeVar("T")
 JSON: Final = "application/json"
 Query: TypeAlias = Mapping[str, str]
 
-_MEMBERS: Final = frozenset({"type", "title", "status", "detail", "code", "request_id", "errors"})
+MEMBERS: Final = frozenset({"type", "title", "status", "detail", "code", "request_id", "errors"})
+"""Of a problem; all others are facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Call(Generic[T]):
         read: Makes the result of an answer that is no problem; raises ``UnexpectedAnswer``.
         is_repeatable: Whether it may be sent again where the answer got lost: it is carried out once all the same.
         wait_s: How long the service may take on purpose.
+        is_asked_once: A refusal for now is an answer, too.
     """
 
     method: str
@@ -50,11 +53,31 @@ class Call(Generic[T]):
     content: bytes | None = None
     is_repeatable: bool = False
     wait_s: float = 0.0
+    is_asked_once: bool = False
 
 
 def path(*parts: str | int) -> str:
     """Return a path of these parts, each as it is, whatever its characters."""
-    return "".join(f"/{quote(str(part), safe='')}" for part in parts)
+    return "".join(f"/{_segment(str(part))}" for part in parts)
+
+
+def _segment(part: str) -> str:
+    return part.replace(".", "%2E") if part in (".", "..") else quote(part, safe="")  # else they lead elsewhere
+
+
+def once(idempotency_key: str | None) -> dict[str, str]:
+    """Return the headers of a JSON request that is carried out once, however often it is sent.
+
+    Args:
+        idempotency_key: Names it; else it has a new name.
+
+    Raises:
+        ValueError: The name is not 1 to 255 printable ASCII characters.
+    """
+    key = str(uuid4()) if idempotency_key is None else idempotency_key
+    if not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise ValueError("an Idempotency-Key is 1 to 255 printable ASCII characters")
+    return {"Content-Type": JSON, "Idempotency-Key": key}
 
 
 def query(**values: object) -> dict[str, str]:
@@ -79,7 +102,7 @@ def reads(kind: type[T]) -> Callable[[Answer], T]:
     def read(answer: Answer) -> T:
         try:
             return decoder.decode(answer.body)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise UnexpectedAnswer(
                 f"the answer is not what this client knows ({error}); is it a Graphwire service of its version?",
                 status=answer.status,
@@ -104,7 +127,7 @@ def refusal(answer: Answer) -> ProblemError | UnexpectedAnswer:
         try:
             told = msgspec.json.decode(answer.body, type=_Told)
             members = msgspec.json.decode(answer.body, type=dict[str, Any])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             pass
         else:
             return ProblemError(
@@ -113,10 +136,14 @@ def refusal(answer: Answer) -> ProblemError | UnexpectedAnswer:
                 told.detail,
                 title=told.title,
                 errors=told.errors,
-                facts={name: value for name, value in members.items() if name not in _MEMBERS},
+                facts={name: value for name, value in members.items() if name not in MEMBERS},
                 request_id=told.request_id,
                 retry_after_s=retry_after_s,
             )
+    if 300 <= answer.status < 400:
+        place = answer.headers.get("location", "nowhere")[:200]
+        detail = f"the address leads elsewhere ({answer.status}), to {place}; name the service where it is"
+        return UnexpectedAnswer(detail, status=answer.status)
     detail = f"the answer ({answer.status}) is none of a Graphwire service: is the address right, is a proxy between?"
     return UnexpectedAnswer(detail, status=answer.status, retry_after_s=retry_after_s)
 

@@ -64,5 +64,5 @@ def read_arrival(line: bytes | Raw, read_event: ReadEvent) -> AnyEvent | NoticeE
     text = bytes(line)
     try:
         return decode_notice(text) if _read_number(text).seq is None else read_event(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise UnexpectedAnswer(f"the server sent what is neither event nor notice ({error})") from None

@@ -1,15 +1,14 @@
 """The requests about executions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, TypedDict, Unpack
-from uuid import uuid4
 
 import msgspec
 from msgspec import Raw, Struct
 
 from graphwire.client.answers import Applied, Execution, ExecutionSummary, Page, Result, Started, State
-from graphwire.client.call import JSON, Answer, Call, body, path, query, read_nothing, reads, several
+from graphwire.client.call import JSON, Answer, Call, T, body, once, path, query, read_nothing, reads, several
 from graphwire.client.errors import UnexpectedAnswer
 from graphwire.events.encoding import Envelope, decode_line
 from graphwire.events.notices import NoticeEnvelope, decode_notice
@@ -157,8 +156,8 @@ def cancel_execution(
     Raises:
         ProblemError: ``command_not_allowed`` where it has ended.
     """
-    headers = {"Content-Type": JSON, "Idempotency-Key": idempotency_key or str(uuid4())}
     place = path("executions", execution_id, "cancel")
+    headers = once(idempotency_key)
     return Call("POST", place, reads(Applied), headers=headers, content=body(reason=reason), is_repeatable=True)
 
 
@@ -216,15 +215,14 @@ def get_event(execution_id: str, seq: int) -> Call[Envelope]:
 
 def _start(
     place: str,
-    read: Any,
+    read: Callable[[Answer], T],
     idempotency_key: str | None,
     options: StartOptions,
     asked: Mapping[str, str] | None = None,
     wait_s: float = 0.0,
-) -> Call[Any]:
-    headers = {"Content-Type": JSON, "Idempotency-Key": idempotency_key or str(uuid4())}
+) -> Call[T]:
     content = body(**options)
-    return Call("POST", place, read, asked or {}, headers, content, is_repeatable=True, wait_s=wait_s)
+    return Call("POST", place, read, asked or {}, once(idempotency_key), content, is_repeatable=True, wait_s=wait_s)
 
 
 def _read_finished(answer: Answer) -> Result | Started:
@@ -236,7 +234,7 @@ def _read_page(answer: Answer) -> EventPage:
     try:
         events = [decode_line(bytes(event)) for event in raw.events]
         lagged = None if bytes(raw.lagged) == b"null" else decode_notice(raw.lagged)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise UnexpectedAnswer(f"the page holds what is no event ({error})", status=answer.status) from None
     return EventPage(events, raw.last_seq, raw.next, raw.ended, raw.status, lagged)
 
@@ -244,5 +242,5 @@ def _read_page(answer: Answer) -> EventPage:
 def _read_event(answer: Answer) -> Envelope:
     try:
         return decode_line(answer.body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise UnexpectedAnswer(f"the answer is no event ({error})", status=answer.status) from None

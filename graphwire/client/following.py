@@ -156,7 +156,7 @@ class Following:
             return
         for each in arrived:
             await self._receive(each)
-        self._works(has_news=bool(arrived))
+        self._works()
 
     async def _receive(self, arrival: Arrival) -> None:
         if self._over:
@@ -182,7 +182,7 @@ class Following:
         if isinstance(arrival, Envelope) and arrival.type == "stream_end":
             await self._end()
 
-    def _works(self, *, has_news: bool) -> None:
+    def _works(self) -> None:
         if not self._is_fruitful and self._transport is not None:
             self._is_fruitful = True
             self._fruitless.pop(self._transport, None)

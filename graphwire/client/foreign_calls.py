@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 
 from graphwire.client.answers import Reported, Started
-from graphwire.client.call import JSON, Call, body, path, reads
+from graphwire.client.call import JSON, Call, body, once, path, reads
 
 
 def declare_execution(
@@ -32,7 +31,7 @@ def declare_execution(
     Raises:
         ProblemError: ``execution_exists``, ``not_found``, ``at_capacity``.
     """
-    headers = {"Content-Type": JSON, "Idempotency-Key": idempotency_key or str(uuid4())}
+    headers = once(idempotency_key)
     content = body(
         graph_id=graph_id, version=version, id=execution_id, correlation_id=correlation_id, metadata=metadata
     )

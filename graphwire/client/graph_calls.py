@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
-from uuid import uuid4
 
 import msgspec
 
 from graphwire.client.answers import Difference, GraphSummary, GraphVersion, Page, Validation, VersionSummary
-from graphwire.client.call import JSON, Call, path, query, read_nothing, read_text, reads
+from graphwire.client.call import JSON, Call, once, path, query, read_nothing, read_text, reads
 
 Definition: TypeAlias = Mapping[str, Any] | str | bytes
 """A definition as a value, or as YAML or JSON text, whose problems are then told with lines."""
@@ -44,7 +43,7 @@ def create_graph(definition: Definition, *, idempotency_key: str | None = None) 
         ProblemError: ``graph_invalid`` and others with every problem as ``errors``; ``graph_exists``.
     """
     content, headers = _written(definition)
-    headers["Idempotency-Key"] = idempotency_key or str(uuid4())
+    headers = {**once(idempotency_key), **headers}
     return Call("POST", "/graphs", reads(GraphVersion), headers=headers, content=content, is_repeatable=True)
 
 

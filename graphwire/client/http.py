@@ -23,7 +23,7 @@ class Http:
 
     Attributes:
         base_url: Where the service is; a path in it comes before every other.
-        address: The same as text, without a slash at its end.
+        address: The same for people: without a slash at its end, and without a password.
         headers: Sent with every request: the key.
         transports: What streams may choose from. WebSockets do not go through an HTTP client of the caller's, with
             its proxies and certificates, so with one they are left out.
@@ -38,12 +38,11 @@ class Http:
         max_answer_bytes: int,
         http: httpx.AsyncClient | None = None,
     ) -> None:
-        self.base_url = httpx.URL(base_url.rstrip("/") + "/")
-        if self.base_url.scheme not in ("http", "https") or not self.base_url.host:
-            raise ValueError(f"the address of a service is like http://127.0.0.1:8000, not {base_url!r}")
-        self.address = str(self.base_url).rstrip("/")
-        self.headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+        self.base_url = _address(base_url)
+        self.address = str(self.base_url.copy_with(userinfo=b"")).rstrip("/")
+        self.headers = {} if api_key is None else {"Authorization": f"Bearer {_checked(api_key)}"}
         self.transports: Sequence[Transport] = TRANSPORTS if http is None else TRANSPORTS[1:]
+        self._prefix = str(self.base_url).rstrip("/")
         self._timeout_s = timeout_s
         self._max_bytes = max_answer_bytes
         self._owns_http = http is None
@@ -114,7 +113,7 @@ class Http:
         timeout = httpx.Timeout(CONNECT_S, read=read_s)
         request = self._http.build_request(
             call.method,
-            self.address + call.path,
+            self._prefix + call.path,
             params=dict(call.query) or None,
             content=call.content,
             headers={"Accept-Encoding": ACCEPTED, **self.headers, **headers},
@@ -135,6 +134,23 @@ class Http:
         except (httpx.TransportError, httpx.StreamError) as error:
             detail = f"the connection to {self.address} broke: {said(error)}"
             raise ConnectionFailed(detail, was_open=True) from error
+
+
+def _address(text: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text.rstrip("/") + "/")
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment or "?" in text or "#" in text:
+        shown = f" and not like {text[:200]!r}" if "@" not in text else ""  # which may have a password
+        raise ValueError(f"the address of a service is like http://127.0.0.1:8000{shown}")
+    return url
+
+
+def _checked(api_key: str) -> str:
+    if not api_key or not (api_key.isascii() and api_key.isprintable()) or " " in api_key:
+        raise ValueError("a key has printable ASCII characters only, at least one; without a key give none")
+    return api_key
 
 
 def said(error: Exception) -> str:

@@ -48,10 +48,20 @@ class LoopThread:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._is_closed = False
 
     def call(self, coroutine: Coroutine[Any, Any, T], mailbox: Mailbox | None = None) -> T:
-        """Run a coroutine and return its result. Whatever interrupts the wait, such as Ctrl-C, cancels it."""
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._started())
+        """Run a coroutine and return its result. Whatever interrupts the wait, such as Ctrl-C, cancels it.
+
+        Raises:
+            RuntimeError: It is closed.
+        """
+        try:
+            loop = self._started()
+        except RuntimeError:
+            coroutine.close()
+            raise
+        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
         try:
             if mailbox is not None:
                 done = object()
@@ -62,22 +72,37 @@ class LoopThread:
             future.cancel()
             raise
 
-    def close(self) -> None:
-        """End the loop and its thread; nothing may run on it any more. Safe to repeat."""
+    def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a last coroutine, cancel what else runs, and end the loop and its thread. Safe to repeat."""
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
+            self._is_closed = True
         if loop is not None and thread is not None:
-            asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop).result()
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            loop.close()
+            try:
+                asyncio.run_coroutine_threadsafe(_wind_up(last), loop).result()
+            finally:
+                loop.call_soon_threadsafe(loop.stop)
+                thread.join()
+                loop.close()
 
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:
+            if self._is_closed:
+                raise RuntimeError("the client is closed")
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 run = self._loop.run_forever
                 self._thread = threading.Thread(target=run, name="graphwire.client", daemon=True)
                 self._thread.start()
             return self._loop
+
+
+async def _wind_up(last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """End whatever runs on this loop: streams whose block was never left, too."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await last()
+    await asyncio.get_running_loop().shutdown_asyncgens()

@@ -37,19 +37,26 @@ class Performer:
         self.timing = timing
         self.choice = TransportChoice(timing.now, http.transports)
 
-    async def perform(self, call: Call[T]) -> T:
+    async def perform(self, call: Call[T], *, retry: Retry | None = None, once_begun: Retry | None = None) -> T:
         """Send a request and return its result; what failed in passing is tried again where that is safe.
+
+        Args:
+            call: The request.
+            retry: How often; else as often as any request.
+            once_begun: How often from when on it may have been carried out.
 
         Raises:
             ProblemError: The service refused.
             ConnectionFailed: It cannot be reached.
             UnexpectedAnswer: What answered is not this service.
         """
-        backoff = Backoff(self._request_retry, self.timing.random)
+        backoff = Backoff(retry or self._request_retry, self.timing.random)
         while True:
             try:
                 return await self.once(call)
             except ClientError as failure:
+                if once_begun is not None and isinstance(failure, ConnectionFailed) and failure.was_open:
+                    backoff, once_begun = Backoff(once_begun, self.timing.random), None
                 delay_s = backoff.next(wished_wait(failure)) if may_repeat(call, failure) else None
                 if delay_s is None:
                     raise
@@ -63,25 +70,25 @@ class Performer:
         return call.read(answer)
 
     async def result(self, execution_id: str) -> Result:
-        """Return how an execution ended, with its state."""
-        execution = await self.perform(get_execution(execution_id))
-        state = await self.perform(get_state(execution_id))
+        """Return how an execution ended, with its state. As patient as a stream."""
+        execution = await self.perform(get_execution(execution_id), retry=self.retry)
+        state = await self.perform(get_state(execution_id), retry=self.retry)
         members = {name: getattr(execution, name) for name in execution.__struct_fields__}
         return Result(**members, state=state.state)
 
     async def wait(self, execution_id: str) -> Result:
-        """Wait for an execution's end and return it."""
+        """Wait for an execution's end and return it. As patient as a stream."""
         after = 0
         while True:
             call = get_raw_events(execution_id, after=after, types=("stream_end",), wait_s=MAX_WAIT_S)
-            page = await self.perform(call)
+            page = await self.perform(call, retry=self.retry)
             if page.ended:
                 return await self.result(execution_id)
             after = page.next
 
     async def run(self, call: Call[Result | Started]) -> Result:
-        """Carry out ``start_and_wait``, and wait for as long as it takes."""
-        answer = await self.perform(call)
+        """Carry out ``start_and_wait``, and wait for as long as it takes. As patient as a stream, once it may run."""
+        answer = await self.perform(call, once_begun=self.retry)
         return answer if isinstance(answer, Result) else await self.wait(answer.id)
 
     def follow(
@@ -115,7 +122,13 @@ class Performer:
         http = self._http
         asked = target.stream_query(after) if target.method is None else {"heartbeat": str(HEARTBEAT_S)}
         connection = await open_socket(
-            http.base_url, target.socket_path, asked, http.headers, target.read_event, silence_s=SILENCE_S
+            http.base_url,
+            target.socket_path,
+            asked,
+            http.headers,
+            target.read_event,
+            silence_s=SILENCE_S,
+            ends=target.method is None,
         )
         try:
             if target.method is not None:
@@ -134,6 +147,8 @@ class Performer:
 def may_repeat(call: Call[T], failure: ClientError) -> bool:
     """Whether a request may be sent again: it was certainly not carried out, or is carried out once all the same."""
     match failure:
+        case _ if call.is_asked_once:
+            return False
         case ConnectionFailed(was_open=False):
             return True
         case ProblemError(status=status) if status in REFUSED_UNDONE:

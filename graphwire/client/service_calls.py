@@ -17,12 +17,12 @@ def check_live() -> Call[Live]:
 
 
 def check_ready() -> Call[Ready]:
-    """Return while new executions are taken.
+    """Return while new executions are taken. Asked once: where it is not so now, that is the answer.
 
     Raises:
         ProblemError: ``storage_unavailable`` or ``shutting_down``.
     """
-    return Call("GET", "/health/ready", reads(Ready))
+    return Call("GET", "/health/ready", reads(Ready), is_asked_once=True)
 
 
 def _read_node_types(answer: Answer) -> list[NodeType]:

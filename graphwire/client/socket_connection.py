@@ -9,10 +9,10 @@ import httpx
 import msgspec
 from msgspec import Raw, Struct
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
-from graphwire.client.call import Answer, refusal
+from graphwire.client.call import MEMBERS, Answer, refusal
 from graphwire.client.connection import Arrival, ReadEvent, read_arrival
 from graphwire.client.errors import ClientError, ConnectionFailed, ProblemError, StreamClosedError, UnexpectedAnswer
 from graphwire.client.http import CONNECT_S, said
@@ -24,10 +24,11 @@ CREDIT: Final = 256
 """Events that the service may send ahead of their reader."""
 MOST_AHEAD: Final = 2 * CREDIT
 """Messages: notices come without credit."""
+MOST_BYTES_AHEAD: Final = 8 * MAX_MESSAGE_BYTES
 ITSELF: Final = "s1"
 """What the service calls the subscription that it makes by itself."""
 
-_SENTINEL_SENT: Final = 1000
+_NOTHING_FOLLOWS: Final = 1000
 _CODES: Final = {4401: "unauthorized", 4404: "deleted"}
 _NOT_UNDERSTOOD: Final = frozenset({1002, 1003, 1007, 1008, 1009, 1010})
 
@@ -56,19 +57,29 @@ class _Message(Struct):
 _read_message: Final = msgspec.json.Decoder(_Message).decode
 
 
+class _Connect(connect):
+    """Opens a socket where it was asked for, and nowhere else: no answer of this service leads elsewhere."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 class SocketConnection:
     """One subscription on a socket of its own. Made by ``open_socket``.
 
-    A task takes messages in as they come, so that one change of tasks brings its reader many; credit bounds them.
+    A task takes messages in as they come, so that one change of tasks brings its reader many; credit bounds them, and
+    how many bytes there are of them.
     """
 
-    def __init__(self, socket: ClientConnection, read_event: ReadEvent, *, silence_s: float) -> None:
+    def __init__(self, socket: ClientConnection, read_event: ReadEvent, *, silence_s: float, ends: bool) -> None:
         self._socket = socket
         self._read_event = read_event
         self._silence_s = silence_s
+        self._ends = ends  # by itself, at once: with nothing before, since nothing follows its reader's place
         self._subscription = ITSELF
         self._granted = 0
         self._messages: deque[bytes] = deque()
+        self._waiting_bytes = 0
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._end: ConnectionClosed | None = None
@@ -89,6 +100,7 @@ class SocketConnection:
                     | _Message(method="notice", params=_Params(notice=line))
                 ):
                     arrived.append(read_arrival(line, self._read_event))
+                    self._ends = False  # but with a sentinel
                 case _:
                     pass  # a reply, or what a later version says
         return arrived
@@ -102,8 +114,12 @@ class SocketConnection:
     async def close(self) -> None:
         """See ``Connection``."""
         self._intake.cancel()
-        await asyncio.wait({self._intake})
-        await self._socket.close()
+        try:
+            await asyncio.wait({self._intake})
+            await self._socket.close()
+        except BaseException:  # cancelled: nothing is waited for any more
+            self._socket.transport.abort()
+            raise
 
     async def grant(self, events: int) -> None:
         """Let the service send so many events more. Raises as ``handed``."""
@@ -142,10 +158,9 @@ class SocketConnection:
         """
         while not self._messages:
             if self._end is not None:
-                failure = _meaning(self._end)
-                if failure is None:
+                if self._ends and self._end.rcvd is not None and self._end.rcvd.code == _NOTHING_FOLLOWS:
                     return False
-                raise failure from self._end
+                raise _meaning(self._end) from self._end
             self._news.clear()
             self._room.set()
             try:
@@ -156,17 +171,22 @@ class SocketConnection:
         return True
 
     def _next(self) -> _Message:
+        text = self._messages.popleft()
+        self._waiting_bytes -= len(text)
         try:
-            return _read_message(self._messages.popleft())
-        except msgspec.DecodeError as error:
+            return _read_message(text)
+        except (msgspec.DecodeError, RecursionError) as error:
             raise UnexpectedAnswer(f"the server sent a message that is none ({error})") from None
 
     async def _take_in(self) -> None:
         try:
             while True:
-                self._messages.append(await self._socket.recv(decode=False))
+                message = await self._socket.recv(decode=False)
+                self._messages.append(message)
+                self._waiting_bytes += len(message)
                 self._news.set()
-                if len(self._messages) >= MOST_AHEAD:  # more than credit lets come
+                # More than credit lets come, or so large that TCP is to hold the service back.
+                if len(self._messages) >= MOST_AHEAD or self._waiting_bytes >= MOST_BYTES_AHEAD:
                     self._room.clear()
                     await self._room.wait()
         except ConnectionClosed as closed:
@@ -182,35 +202,44 @@ async def open_socket(
     read_event: ReadEvent,
     *,
     silence_s: float,
+    ends: bool,
 ) -> SocketConnection:
     """Open a socket.
+
+    Args:
+        base_url: Where the service is.
+        path: Below that.
+        query: How the stream is wanted.
+        headers: The key.
+        read_event: Reads one of its lines.
+        silence_s: A socket on which nothing comes for so long is given up.
+        ends: Whether the service closes it with 1000 at once where nothing follows.
 
     Raises:
         ClientError: There is none.
     """
     scheme = "wss" if base_url.scheme == "https" else "ws"
-    address = str(base_url).rstrip("/")
+    address = str(base_url.copy_with(userinfo=b"")).rstrip("/")
     url = base_url.copy_with(scheme=scheme, raw_path=(base_url.path.rstrip("/") + path).encode(), params=None)
     uri = str(url.copy_merge_params(query)) if query else str(url)
     try:
-        socket = await connect(
+        socket = await _Connect(
             uri,
             subprotocols=[SUBPROTOCOL],
             additional_headers=headers,
             open_timeout=CONNECT_S,
             close_timeout=1.0,
             max_size=MAX_MESSAGE_BYTES,
-            max_queue=MOST_AHEAD,  # of frames: what credit lets come is taken in, so that pings are always read
         )
     except InvalidStatus as refused:
         raise _refusal(refused) from None
-    except InvalidHandshake as error:
+    except (InvalidHandshake, InvalidURI) as error:
         raise UnexpectedAnswer(f"{address} opens no WebSocket: {said(error)}") from error
     except TimeoutError:
         raise ConnectionFailed(f"{address} did not answer in time", was_open=True, is_silent=True) from None
     except OSError as error:
         raise ConnectionFailed(f"{address} cannot be reached: {said(error)}", was_open=False) from error
-    return SocketConnection(socket, read_event, silence_s=silence_s)
+    return SocketConnection(socket, read_event, silence_s=silence_s, ends=ends)
 
 
 def _refusal(refused: InvalidStatus) -> ClientError:
@@ -222,13 +251,11 @@ def _refusal(refused: InvalidStatus) -> ClientError:
     return failure
 
 
-def _meaning(closed: ConnectionClosed) -> ClientError | None:
-    """Return what the end of a socket means; None where nothing follows."""
+def _meaning(closed: ConnectionClosed) -> ClientError:
+    """Return what the end of a socket means; 1000 in the middle is the word of something in between."""
     if closed.rcvd is None:
         return ConnectionFailed("the stream broke off", was_open=True)
     code, reason = closed.rcvd.code, closed.rcvd.reason
-    if code == _SENTINEL_SENT:
-        return None
     if code in _CODES:
         return StreamClosedError(_CODES[code], reason)
     if code in _NOT_UNDERSTOOD:
@@ -248,6 +275,7 @@ def _problem(error: _Error) -> ClientError:
         str(told.get("detail", "")),
         title=str(told.get("title", "")),
         errors=tuple(_problems(told.get("errors"))),
+        facts={name: value for name, value in told.items() if name not in MEMBERS},
         request_id=told.get("request_id"),
     )
 

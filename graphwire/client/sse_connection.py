@@ -37,8 +37,10 @@ class SseConnection:
 
     async def close(self) -> None:
         """See ``Connection``."""
-        await self._chunks.aclose()
-        await self._response.aclose()
+        try:
+            await self._chunks.aclose()
+        finally:
+            await self._response.aclose()
 
 
 async def open_sse(http: Http, path: str, query: Query, read_event: ReadEvent, *, silence_s: float) -> SseConnection:

@@ -55,16 +55,24 @@ class Stream(Reading[E]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         step, self._step = self._step, None
-        if step is not None:
-            step.cancel()
-            await asyncio.wait({step})
-        if self._following is not None:
-            await self._following.close()
+        try:
+            if step is not None:
+                step.cancel()
+                await asyncio.wait({step})
+        finally:
+            if self._following is not None:
+                await self._following.close()
 
     @property
     def cursor(self) -> int:
         """The ``seq`` up to which events were handed out or left out: where another stream's ``after`` goes on."""
         return self._entered.cursor
+
+    def tell_by(self, post: Callable[[Callable[[], None]], None]) -> None:
+        """Have the status be told by whoever calls what is posted, and not where it changes."""
+        on_status = self._on_status
+        if on_status is not None:
+            self._on_status = lambda status: post(lambda: on_status(status))
 
     async def next(self, timeout_s: float | None) -> E | Missing:
         """See ``Reading``."""

@@ -110,6 +110,7 @@ async def test_an_answer_without_end_is_refused() -> None:
         ((STREAM, b"data: {}\n\n"), "neither event nor notice"),
         ((STREAM, b'data: {"seq": 1, "type": "x"}\n\n'), "neither event nor notice"),
         ((STREAM, b"data: \xff\n\n"), "neither event nor notice"),
+        ((STREAM, b'data: {"seq": 1, "data": ' + b"[" * 200_000 + b"\n\n"), "neither event nor notice"),
         ((HEAD % (b"text/event-stream", b"Content-Encoding: br\r\n"), b"x"), "not asked for"),
         ((HEAD % (b"text/event-stream", b"Content-Encoding: gzip\r\n"), b"x" * 99), "broken"),
         ((HEAD % (b"text/html", b""), b"<html>"), "is no event stream"),
@@ -124,8 +125,9 @@ async def test_what_is_no_event_stream_is_told(sent: tuple[bytes, ...], said: st
     assert said in error.detail
 
 
-async def test_a_page_that_is_none_is_told() -> None:
-    async with answering(document(b"200 OK", b"application/json", b'{"events": [{}]}')) as address:
+@pytest.mark.parametrize("page", [b'{"events": [{}]}', b'{"events": ' + b"[" * 200_000])
+async def test_a_page_that_is_none_is_told(page: bytes) -> None:
+    async with answering(document(b"200 OK", b"application/json", page)) as address:
         assert isinstance(await failure(address, "poll"), UnexpectedAnswer)
 
 
@@ -171,6 +173,35 @@ async def test_how_a_socket_was_closed_says_what_follows(code: int, expected: ty
 
     async with socket(close) as address:
         assert type(await failure(address, "websocket")) is expected
+
+
+async def test_a_socket_that_is_closed_in_order_in_the_middle_has_not_ended() -> None:
+    """What stands in between may close a socket with 1000; only a sentinel is an end."""
+    opened: list[str] = []
+    said = END.decode().replace("stream_end", "x_said")
+
+    async def say(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        opened.append(connection.request.path)
+        event = said if len(opened) == 1 else END.decode().replace('"seq":1', '"seq":2')
+        await connection.send(f'{{"method": "event", "params": {{"event": {event}}}}}')
+
+    async with socket(say) as address, AsyncClient(address, transport="websocket", retry=AT_ONCE) as client:
+        async with client.follow("e") as stream:
+            assert [event.seq async for event in stream] == [1, 2]
+
+    assert ["after=0" in opened[0], "after=1" in opened[1]] == [True, True]
+
+
+async def test_the_stream_of_a_service_does_not_end_with_its_socket() -> None:
+    async def end(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send('{"jsonrpc": "2.0", "id": 1, "result": {"subscription": "s1"}}')
+
+    async with socket(end) as address, AsyncClient(address, transport="websocket", retry=AT_ONCE) as client:
+        async with client.events() as stream:
+            with pytest.raises(GaveUp):
+                await stream.recv()
 
 
 async def test_a_socket_that_ends_as_it_should_needs_no_sentinel() -> None:

@@ -8,6 +8,7 @@ from typing import TypeVar
 import pytest
 
 from graphwire.client import (
+    AsyncClient,
     Client,
     ConnectionFailed,
     GaveUp,
@@ -116,7 +117,7 @@ async def test_a_server_that_goes_away_is_told_in_the_thread_that_reads(service:
                 away()
                 with pytest.raises(GaveUp):
                     stream.recv()
-        with Client(url, request_attempts=1) as client, pytest.raises(ConnectionFailed):
+        with Client(url, request_attempts=1, retry=retry) as client, pytest.raises(ConnectionFailed):
             client.run("chain")
         return threading.get_ident()
 
@@ -169,3 +170,32 @@ async def test_a_client_works_where_a_loop_runs_already(service: Service) -> Non
         return "done"
 
     assert await notebook() == "done"
+
+
+async def test_a_client_that_is_closed_says_so_and_leaves_nothing_behind(service: Service) -> None:
+    def use() -> None:
+        client = Client(f"http://127.0.0.1:{service.port}")
+        left_open = client.stream("gated", state={"gate": "gate"}).__enter__()
+        assert left_open.recv().seq == 1
+        assert left_open.next_timeout(0.001) is None or left_open.next_timeout(0.001) is None
+        client.close()
+        client.close()
+        with pytest.raises(RuntimeError, match="the client is closed"):
+            client.graphs.list()
+        assert "graphwire.client" not in {thread.name for thread in threading.enumerate()}
+
+    await asyncio.to_thread(use)
+    gates["gate"].opened.set()
+
+
+async def test_both_clients_can_do_the_same() -> None:
+    async with AsyncClient("http://127.0.0.1:1") as one:
+        with Client("http://127.0.0.1:1") as other:
+            for name in ("graphs", "executions", "service"):
+                assert asked(getattr(one, name)) == asked(getattr(other, name))
+            assert {"run", "stream", "follow", "events", "close"} <= asked(one) & asked(other)
+
+
+def asked(thing: object) -> set[str]:
+    """Return the names of what can be called."""
+    return {name for name in dir(thing) if not name.startswith("_") and callable(getattr(thing, name))}
