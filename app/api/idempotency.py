@@ -86,7 +86,7 @@ async def once(request: Request, key: str | None, body: BaseModel | Any) -> Asyn
     value = body.model_dump(exclude_unset=True) if isinstance(body, BaseModel) else body
     target = f"{request.method} {request.scope['path']}"
     state = request.state
-    async with once_for(state.idempotency, state.beside, key, target, value, _size(request)) as turn:
+    async with once_for(state.idempotency, state.beside, key, target, value, size_of(request)) as turn:
         yield turn
 
 
@@ -105,8 +105,13 @@ async def once_for(
     if key is None:
         yield Turn()
         return
-    async with idempotency.once(key, await beside.read("json", size, lambda: _digest(target, value))) as turn:
+    async with idempotency.once(key, await fingerprint_of(beside, target, value, size)) as turn:
         yield turn
+
+
+async def fingerprint_of(beside: Beside, target: str, value: Any, size: int) -> bytes:
+    """Return what stands for a request in comparisons; the arguments are those of ``once_for``."""
+    return await beside.read("json", size, lambda: _digest(target, value))
 
 
 def _digest(target: str, value: Any) -> bytes:
@@ -115,7 +120,7 @@ def _digest(target: str, value: Any) -> bytes:
     return digest.digest()
 
 
-def _size(request: Request) -> int:
+def size_of(request: Request) -> int:
     """Return how many bytes the body has; of one that did not say, so many that it counts as large."""
     declared = request.headers.get("content-length")
     if declared is not None:

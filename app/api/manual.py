@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 
 from app.api import guards, refusals
 from app.api.routers import explanations
-from app.api.schemas import answers, bodies, service_events, streams
+from app.api.schemas import answers, bodies, many, service_events, streams
 from app.api.schemas.ag_ui import RunAgentInput
 from app.api.schemas.foreign import DeclareRequest, ReportedEvent
 from app.api.schemas.start import CancelRequest, StartRequest
@@ -72,8 +72,10 @@ def _described(app: FastAPI, *, asks_for_key: bool) -> dict[str, Any]:
     components = schema.setdefault("components", {})
     components["schemas"] = {
         **components.get("schemas", {}),
-        **answers.schemas(),
-        **bodies.schemas(StartRequest, RunAgentInput, CancelRequest, DeclareRequest, ReportedEvent, GraphDefinition),
+        **answers.schemas(*many.ANSWERS),
+        **bodies.schemas(
+            StartRequest, RunAgentInput, CancelRequest, *many.BODIES, DeclareRequest, ReportedEvent, GraphDefinition
+        ),
         "Problem": dict(refusals.SCHEMA),
         "Event": dict(streams.EVENT_SCHEMA),
         "EventPage": dict(streams.PAGE_SCHEMA),

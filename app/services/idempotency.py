@@ -1,7 +1,7 @@
 """Doing once what is asked for several times under one key."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -93,6 +93,17 @@ class Idempotency:
         finally:
             del self._doing[key]
             doing.over.set()
+
+    async def made_under(self, prefix: str, fingerprint: bytes) -> Mapping[str, MadeEvent]:
+        """Return the events that were made under keys that begin so.
+
+        Raises:
+            IdempotencyMismatch: One of the keys came with another request.
+        """
+        kept = await self._repository.beginning(prefix, now=utc(self._clock.wall_ns()))
+        for each in kept.values():
+            _require_same(each.fingerprint, fingerprint)
+        return {key: each.made for key, each in kept.items() if isinstance(each.made, MadeEvent)}
 
     async def _made_meanwhile(self, key: str, fingerprint: bytes) -> Made | None:
         """Wait for whoever is first with this key; None where nobody is."""

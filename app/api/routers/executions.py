@@ -1,9 +1,7 @@
 """Executions: start one, look at it, cancel it."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -16,6 +14,7 @@ from app.api.commands import CANCEL
 from app.api.dependencies import BoundsDep, Deletions, Executions, Streams
 from app.api.idempotency import PARAMETER as KEY, REPEATED, once, read_key, read_start_key, refuse_resumption
 from app.api.leaving import while_there
+from app.api.moments import read_moment, require_searchable
 from app.api.negotiation import JSON, accepts
 from app.api.parameters import EventNumber, ExecutionName, GraphName, TickingGraphName
 from app.api.schemas import answers
@@ -47,7 +46,6 @@ _LOOK = (NotFound, errors.NotAcceptable, HistoryDamaged, StorageUnavailable)
 _START_HEADERS = ("Location", "Idempotent-Replayed")
 START_BODY = "How the execution starts; every field may be left out, and so may the body."
 _TICKING: Mapping[str, Any] = {**MODELS["Accepted"], "graph_id": "ticker"}
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+ -]\d\d:\d\d)", re.ASCII)
 STATUSES = ("queued", "running", "pausing", "paused", "stopping", "completed", "failed", "cancelled")
 
 
@@ -158,14 +156,12 @@ async def list_executions(
 
     A page has at most `limit` items, and may have fewer before the last one. `next` is the `after` of the next page.
     """
-    if q is not None and not q.isprintable():
-        detail = "a text to search for has no control characters"
-        raise InvalidInput(detail, [Problem("/query/q", "invalid_value", detail)])
+    require_searchable(q, "/query/q")
     query = ExecutionQuery(
         statuses=frozenset(_statuses(status)),
         graph_ids=frozenset(pagination.split(graph)),
-        since=_moment(since, "since"),
-        until=_moment(until, "until"),
+        since=read_moment(since, "/query/since"),
+        until=read_moment(until, "/query/until"),
         text=q,
         sort=sort,
         limit=limit,
@@ -272,17 +268,3 @@ def _statuses(given: list[str] | None) -> list[str]:
     if unknown:
         raise InvalidInput("a status is unknown", unknown)
     return statuses
-
-
-def _moment(text: str | None, name: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        # A query's "+" is a space where it was not escaped.
-        moment = datetime.fromisoformat(text.replace(" ", "+")) if _RFC_3339.fullmatch(text) else None
-    except ValueError:
-        moment = None
-    if moment is None:
-        detail = "a time is written as in 2026-11-20T19:45:30Z, with its offset"
-        raise InvalidInput(detail, [Problem(f"/query/{name}", "invalid_value", detail)])
-    return moment

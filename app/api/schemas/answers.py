@@ -343,9 +343,9 @@ def describe(
     return {status: {**answer, "headers": headers_described(*headers)} if headers else answer}
 
 
-def schemas() -> dict[str, Any]:
-    """Return the JSON Schemas of all answers, by name."""
-    _, components = msgspec.json.schema_components(ALL, ref_template="#/components/schemas/{name}")
+def schemas(*further: type[Struct]) -> dict[str, Any]:
+    """Return the JSON Schemas of all answers here and of further ones, by name."""
+    _, components = msgspec.json.schema_components((*ALL, *further), ref_template="#/components/schemas/{name}")
     return dict(components)
 
 

@@ -1,7 +1,9 @@
 """What was made under callers' keys."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -51,11 +53,16 @@ class IdempotencyRepository:
         query = select(idempotency_keys).where(columns.key == key, columns.over_at_us > microseconds(now))
         async with self._database.read() as connection:
             row = (await connection.execute(query)).one_or_none()
-        if row is None:
-            return None
-        if row.execution_id is not None:
-            return KeptClaim(row.fingerprint, MadeEvent(ExecutionId(row.execution_id), row.seq))
-        return KeptClaim(row.fingerprint, MadeVersion(GraphId(row.graph_id), row.graph_version))
+        return None if row is None else _kept(row)
+
+    async def beginning(self, prefix: str, *, now: datetime) -> Mapping[str, KeptClaim]:
+        """Return what the keys that begin so stand for, by key, those that are over by now left out."""
+        columns = idempotency_keys.c
+        behind = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        query = select(idempotency_keys).where(columns.key >= prefix, columns.key < behind)
+        query = query.where(columns.over_at_us > microseconds(now)).order_by(columns.created_at_us, columns.key)
+        async with self._database.read() as connection:
+            return {row.key: _kept(row) for row in await connection.execute(query)}
 
     async def forget(self, before: datetime, limit: int) -> int:
         """Delete keys that were over before a time, at most so many; returns how many. A key in use is never one."""
@@ -64,6 +71,12 @@ class IdempotencyRepository:
         old = old.order_by(columns.over_at_us).limit(limit)
         async with self._database.write() as connection:
             return (await connection.execute(delete(idempotency_keys).where(columns.key.in_(old)))).rowcount
+
+
+def _kept(row: Any) -> KeptClaim:
+    if row.execution_id is not None:
+        return KeptClaim(row.fingerprint, MadeEvent(ExecutionId(row.execution_id), row.seq))
+    return KeptClaim(row.fingerprint, MadeVersion(GraphId(row.graph_id), row.graph_version))
 
 
 async def keep_claim(connection: AsyncConnection, claim: Claim, made: MadeVersion) -> None:
