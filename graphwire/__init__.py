@@ -8,6 +8,7 @@ from graphwire.engine.results import Goto, Result
 from graphwire.errors import GraphwireError, InputError, NodeError
 from graphwire.graphs.builder import Graph
 from graphwire.graphs.definition import GraphDefinition
+from graphwire.graphs.resilience import Retry
 from graphwire.live_run import Finished, LiveRun, start_live
 from graphwire.local import prepare, run, run_sync
 from graphwire.values import DELETE
@@ -24,6 +25,7 @@ __all__ = [
     "LiveRun",
     "NodeError",
     "Result",
+    "Retry",
     "prepare",
     "run",
     "run_sync",

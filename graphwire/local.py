@@ -121,7 +121,7 @@ class _Unobserved:
         self, plan: Plan, state: Mapping[str, bytes], seed: int | None, in_order: bool, supervisor: Supervisor
     ) -> None:
         self._plan = plan
-        self._seed = seed
+        self._seed = draw_seed() if seed is None and plan.draws else seed
         self._id: ExecutionId | None = None
         self._lanes = Lanes(
             name="lane:local",
@@ -134,7 +134,7 @@ class _Unobserved:
         self._execution = Execution(
             plan,
             state=state,
-            options=_IN_ORDER if in_order else _AS_FINISHED,
+            options=self._options(in_order),
             clock=_CLOCK,
             performer=self._lanes,
             reporter=None,
@@ -144,6 +144,11 @@ class _Unobserved:
         self._lanes.execution = self._execution
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._end: End | None = None
+
+    def _options(self, in_order: bool) -> Options:
+        if self._seed is not None:
+            return Options(seed=self._seed, in_order=in_order)
+        return _IN_ORDER if in_order else _AS_FINISHED
 
     async def run(self) -> Finished:
         began_ns = _CLOCK.mono_ns()

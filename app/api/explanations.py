@@ -308,6 +308,31 @@ WITHOUT_A_CLASS: Mapping[str, tuple[str, str, Advice]] = {
             "Start it again: what it had done is in its events, and `GET /executions/{execution_id}` has its state."
         ),
     ),
+    "network": (
+        "Network error",
+        "A connection failed, or nothing came back.",
+        Advice("See that what the node calls can be reached; `retry` of the node tries again by itself."),
+    ),
+    "rate_limit": (
+        "Rate limit",
+        "What the node calls has been called too often (HTTP status 429).",
+        Advice("Let the node `retry`: it waits as long as the answer's `Retry-After` asks."),
+    ),
+    "service_unavailable": (
+        "Service unavailable",
+        "What the node calls cannot answer now (HTTP status 425, 500, 502, 503, 504 or 529).",
+        Advice("Let the node `retry`: it waits as long as the answer's `Retry-After` asks."),
+    ),
+    "authentication": (
+        "Authentication",
+        "What the node calls refuses its credentials (HTTP status 401 or 403).",
+        Advice("Give the node credentials that are good for what it calls."),
+    ),
+    "resource_exhaustion": (
+        "Resource exhaustion",
+        "The node asked for more memory than there is.",
+        Advice("Let the node work on smaller parts, or give the process more memory."),
+    ),
     "producer_lost": (
         "Producer lost",
         "Nothing was heard for too long of the engine elsewhere that carried the execution out.",

@@ -20,12 +20,15 @@ class Phase(Enum):
     READY = auto()
     RUNNING = auto()
     SLEEPING = auto()
+    WAITING = auto()
+    """Not begun: the attempt before failed, and this one is due after a while."""
     OPEN = auto()
     CLOSED = auto()
 
 
 RUNNING: Final = Phase.RUNNING  # asking the class takes as long as a call, and this is asked per node
 CLOSED: Final = Phase.CLOSED
+NOT_BEGUN: Final = (Phase.READY, Phase.WAITING)
 
 
 class Scope:
@@ -77,6 +80,7 @@ class Attempt(Struct, eq=False):
     Attributes:
         state: What the node sees; the merge of its tokens' states, made when the attempt begins.
         interrupted: How many attempts of the activation were lost with a process: they use up no retry.
+        again: Set where it is a retry.
         outcome: What it came to, kept until its turn comes (``ordering: deterministic``).
         follows: The number of the last event of the commit that made it ready.
         on_turn: Called when its turn to speak comes (``ordering: deterministic``).
@@ -95,6 +99,7 @@ class Attempt(Struct, eq=False):
     phase: Phase = Phase.READY
     number: int = 1
     interrupted: int = 0
+    again: "Again | None" = None
     started_ns: int = 0
     ended_ns: int = 0
     outcome: "Outcome | None" = None
@@ -109,6 +114,23 @@ class Attempt(Struct, eq=False):
     follows: int = 0
     on_turn: Callable[[], None] | None = None
     lane: Any = None
+
+    @property
+    def duration_ms(self) -> float:
+        """How long it took, once it has ended."""
+        return (self.ended_ns - self.started_ns) // 1000 / 1000
+
+
+class Again(Struct, frozen=True):
+    """What an attempt that is a retry knows of those before it.
+
+    Attributes:
+        delay_ms: The wait that was scheduled before it.
+        since_us: When the first one began: a wall time, in microseconds since the Unix epoch.
+    """
+
+    delay_ms: float
+    since_us: int
 
 
 class Outcome:

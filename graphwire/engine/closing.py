@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from graphwire.engine.attempt import CLOSED, RUNNING, Attempt, Outcome, Phase, Scope, below
+from graphwire.engine.attempt import CLOSED, NOT_BEGUN, RUNNING, Attempt, Outcome, Phase, Scope, below
 from graphwire.engine.ending import End
 from graphwire.engine.openers import Openers
 from graphwire.engine.policies.failure import describe
@@ -44,7 +44,9 @@ class Closing:
                 self._openers.scope_closed(inside)  # nothing of it may have begun
 
     def _end(self, attempt: Attempt) -> None:
-        if attempt.outcome is not None:
+        if attempt.phase in NOT_BEGUN:
+            self.close(attempt)
+        elif attempt.outcome is not None:
             attempt.outcome = Outcome(is_cancelled=True)
         elif attempt.phase is RUNNING:
             self._execution.performer.interrupt(attempt)
@@ -56,19 +58,21 @@ class Closing:
             self.close(attempt)
 
     def close(self, attempt: Attempt) -> None:
-        """Tell that an attempt was ended from outside."""
+        """Tell that an attempt was ended from outside; of one that has not begun nothing was told, nor is."""
         execution = self._execution
+        has_begun = attempt.phase not in NOT_BEGUN
+        if not has_begun and execution.in_order is not None:
+            execution.in_order.forget(attempt)
         attempt.ended_ns = execution.now_ns()
         self.leave(attempt)
-        if self._report is not None:
+        if has_begun and self._report is not None:
             execution.emissions.close(attempt)
-            duration = (attempt.ended_ns - attempt.started_ns) // 1000 / 1000
-            self._report.cancelled(attempt, duration, attempt.reason or "cancelled")
+            self._report.cancelled(attempt, attempt.duration_ms, attempt.reason or "cancelled")
         self._openers.scope_closed(attempt.scope)
 
     def leave(self, attempt: Attempt) -> None:
         """An attempt is over: its scope and its timers know of it no more."""
-        if not attempt.node.needs_slot:
+        if attempt.phase is not RUNNING:
             self._execution.performer.forget(attempt)
         attempt.phase = CLOSED
         attempt.scope.attempts.pop(attempt, None)

@@ -16,21 +16,21 @@ from graphwire.engine.attempt import CLOSED, RUNNING, Attempt, Outcome, Phase, S
 from graphwire.engine.closing import Closing
 from graphwire.engine.emissions import Emissions
 from graphwire.engine.ending import End, Endings, Host
+from graphwire.engine.failing import Failing
 from graphwire.engine.in_order import InOrder
 from graphwire.engine.joining import join
 from graphwire.engine.merge import Conflict
 from graphwire.engine.openers import Openers
 from graphwire.engine.options import Options
 from graphwire.engine.performing import Gate, Performer
-from graphwire.engine.plan import ERRORS, Plan, Route
-from graphwire.engine.policies.failure import describe
+from graphwire.engine.plan import Plan, Route
 from graphwire.engine.records import Recorder
 from graphwire.engine.report import Reporter, inner_failure
 from graphwire.engine.results import Goto, read_result, too_large
+from graphwire.engine.retrying import Retrying
 from graphwire.engine.scheduler import Activation
 from graphwire.engine.state import State
 from graphwire.errors import GraphwireError, NodeError
-from graphwire.events import types
 from graphwire.events.types import EventData, Failure
 from graphwire.graphs.behaviour import ForEach, Wait
 from graphwire.types import Status
@@ -87,6 +87,8 @@ class Execution:
         self.dispatchable = self.ready if self.in_order is None else self.in_order.dispatched
         self._endings = Endings(self, clock, reporter, host)
         self.openers = Openers(self, self._endings, reporter)
+        self.retrying = Retrying(self, clock, reporter, recorder, gate)
+        self.failing = Failing(self, self.retrying, reporter, recorder)
         self.closing = Closing(self, self.openers, reporter)
         self.emissions = Emissions(reporter, self.in_order, max_events)
         initial = {**plan.initial, **state}
@@ -151,25 +153,25 @@ class Execution:
     def begin(self, attempt: Attempt) -> bool:
         """Begin an attempt; whether it needs a slot now."""
         scope = attempt.scope
-        counts = self if scope is self.root else scope
-        if counts.steps >= self._max_steps:
-            self.fail_scope(scope, self._endings.too_many_steps(attempt, self._max_steps))
-            return False
-        counts.steps += 1
-        scope.attempts[attempt] = None
-        activation = attempt.activation
         conflicts: Sequence[Conflict] = ()
         refused: NodeError | None = None
-        if len(activation.tokens) > 1:
-            try:
-                conflicts = self._join(attempt)
-            except NodeError as error:
-                refused = error
+        if attempt.again is None:
+            counts = self if scope is self.root else scope
+            if counts.steps >= self._max_steps:
+                self.fail_scope(scope, self._endings.too_many_steps(attempt, self._max_steps))
+                return False
+            counts.steps += 1
+            scope.attempts[attempt] = None
+            if len(attempt.activation.tokens) > 1:
+                try:
+                    conflicts = self._join(attempt)
+                except NodeError as error:
+                    refused = error
         attempt.started_ns = self.now_ns()
         if self._report is not None:
             self._report.begun(attempt, conflicts)
         if self.in_order is not None:
-            self.in_order.attempts.append(attempt)
+            self.in_order.begun(attempt)
         if refused is not None:
             attempt.phase = RUNNING
             self.running += 1
@@ -249,12 +251,12 @@ class Execution:
     def commit(self, attempt: Attempt, value: Any, error: BaseException | None) -> None:
         """Commit what an attempt came to."""
         if error is not None:
-            self.fail(attempt, error)
+            self.failing.fail(attempt, error)
         else:
             try:
                 update, result, goto = read_result(attempt.node.output, attempt.node.has_output, value)
             except GraphwireError as unfit:
-                self.fail(attempt, unfit)
+                self.failing.fail(attempt, unfit)
             else:
                 self.succeed(attempt, update, result, goto)
 
@@ -277,7 +279,7 @@ class Execution:
                 roots = {"state": state.view(), "result": thaw(result) if node.reads_result else None, "error": None}
                 route = routing.after_success(node, roots, goto, None if report is None else report.observer(attempt))
         except NodeError as error:
-            self.fail(attempt, error)
+            self.failing.fail(attempt, error)
             return
         attempt.phase = CLOSED
         scope.attempts.pop(attempt, None)
@@ -292,9 +294,9 @@ class Execution:
             self._endings.timed(attempt, duration)
             if not route.fired and node.plain_route is None and goto is None:
                 report.no_route(attempt, state)
-        self._place(attempt, route, state, update, result)
+        self.place(attempt, route, state, update, result)
 
-    def _place(
+    def place(
         self,
         attempt: Attempt,
         route: Route,
@@ -320,45 +322,6 @@ class Execution:
             self.openers.item_done(scope)
 
     # --- failure --------------------------------------------------------------------------------------------------
-
-    def fail(self, attempt: Attempt, error: BaseException | Failure) -> None:
-        """Commit a failed attempt: its error edges, else the node's policy, say how it goes on."""
-        if isinstance(error, Failure):
-            failure = error
-        else:
-            failure = describe(error, node=attempt.node.id, activation=attempt.activation.id, attempt=attempt.number)
-        scope, node = attempt.scope, attempt.node
-        self.closing.leave(attempt)
-        written: dict[str, bytes | Deleted] = {ERRORS: _ENCODER.encode(failure)}
-        state = attempt.state.commit(written, attempt.activation.id, scope.plan.reducers, alone=scope.scheduler.alone)
-        roots: dict[str, Any] = {"state": state.view(), "result": None, "error": thaw(_ENCODER.encode(failure))}
-        report = self._report
-        observe = None if report is None else report.observer(attempt)
-        complain = routing.ignore if report is None else report.complainer(attempt)
-        route = routing.after_failure(node, roots, observe, complain)
-        policy = node.on_error if route is None else None
-        if policy == "continue":
-            route = routing.after_continue(node, roots, observe, complain)
-        elif policy == "skip":
-            route = routing.after_skip(node, roots, observe, complain)
-        if self._recorder is not None:
-            self._recorder.begin()
-        if report is not None:
-            self.emissions.close(attempt)
-            duration = (attempt.ended_ns - attempt.started_ns) // 1000 / 1000
-            report.failed(attempt, duration, failure, route.ids if route is not None else [])
-            if policy == "skip":
-                report.node(attempt, types.NodeSkippedDueToErrorPolicy(reason=failure.message))
-        if route is None:
-            if scope.opener is None:
-                scope.scheduler.complete(attempt.activation, (), state)  # its errors belong to the final state
-                if self._recorder is not None:
-                    self._recorder.commit(attempt, routing.NOWHERE, written, state, b"null")
-            self.fail_scope(scope, failure, attempt)
-            return
-        if policy is not None:
-            self.partial = True
-        self._place(attempt, route, state, written, b"null", partial=policy is not None)
 
     def fail_scope(self, scope: Scope, failure: Failure, attempt: Attempt | None = None) -> None:
         """End a scope with an error, maybe of an attempt: the root's is the execution's, an item's its opener's."""

@@ -26,6 +26,7 @@ class InOrder:
         self.attempts: deque[Attempt] = deque()
         self.dispatched: deque[Attempt] = deque()
         self.speaker: Attempt | None = None
+        self._kept = 0
         self._execution = execution
         self._performer = performer
         self._gate = gate
@@ -52,12 +53,37 @@ class InOrder:
             self._performer.call_soon(execution.go_on)
         self._is_advancing = False
 
+    def begun(self, attempt: Attempt) -> None:
+        """An attempt begins."""
+        if attempt.again is None:
+            self.attempts.append(attempt)
+        elif attempt.node.needs_slot:
+            self._kept -= 1
+
+    def keep(self, attempt: Attempt) -> None:
+        """A retry waits: it keeps the place and the slot of the attempt before.
+
+        Those behind give theirs back only when it has committed, so it would never get another one.
+        """
+        self.attempts.appendleft(attempt)
+        if attempt.node.needs_slot:
+            self._kept += 1
+
+    def forget(self, attempt: Attempt) -> None:
+        """A retry is ended before it has begun."""
+        self.attempts.remove(attempt)
+        if attempt.node.needs_slot:
+            self._kept -= 1
+
     def _dispatch(self) -> None:
         execution, gate = self._execution, self._gate
-        while execution.ready and execution.running < execution.slots and (gate is None or gate.is_open()):
+        while execution.ready and self._has_slot(execution.ready[0]) and (gate is None or gate.is_open()):
             attempt = execution.ready.popleft()
             if execution.begin(attempt):
                 self.dispatched.append(attempt)
+
+    def _has_slot(self, attempt: Attempt) -> bool:
+        return self._execution.running + self._kept < self._execution.slots or attempt.again is not None
 
     def _let_speak(self, attempt: Attempt) -> None:
         self.speaker = attempt

@@ -174,6 +174,10 @@ class Lanes:
         else:
             self._timers[attempt] = self._loop.call_later(seconds, self._slept, attempt)
 
+    def wait(self, attempt: Attempt, seconds: float) -> None:
+        """See ``Performer.wait``."""
+        self._timers[attempt] = self._loop.call_later(seconds, self._waited, attempt)
+
     def arm(self, attempt: Attempt) -> None:
         """See ``Performer.arm``."""
         limit = attempt.node.timeout_s or self._node_timeout_s
@@ -193,6 +197,10 @@ class Lanes:
     def _slept(self, attempt: Attempt) -> None:
         self._timers.pop(attempt, None)
         self._call(partial(self.execution.finish, attempt))
+
+    def _waited(self, attempt: Attempt) -> None:
+        self._timers.pop(attempt, None)
+        self._call(partial(self.execution.retrying.wake, attempt))
 
     def _expired(self, attempt: Attempt, limit_s: float) -> None:
         self._timers.pop(attempt, None)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from graphwire.engine.attempt import Attempt, Items, Phase, Scope
 from graphwire.engine.ending import Endings
@@ -142,13 +143,5 @@ class Openers:
 
     def _opener_ends(self, opener: Attempt, failure: Failure) -> None:
         opener.ended_ns = self._execution.now_ns()
-        own = Failure(
-            code=failure.code,
-            type=failure.type,
-            message=failure.message,
-            node=opener.node.id,
-            activation=opener.activation.id,
-            attempt=opener.number,
-            path=failure.path,
-        )
-        self._execution.fail(opener, own)
+        own = replace(failure, node=opener.node.id, activation=opener.activation.id, attempt=opener.number)
+        self._execution.failing.fail(opener, own)

@@ -15,11 +15,14 @@ class Performer(Protocol):
     def sleep(self, attempt: Attempt, seconds: float) -> None:
         """Call ``finish`` for a sleeping attempt after so many seconds."""
 
+    def wait(self, attempt: Attempt, seconds: float) -> None:
+        """Call ``retrying.wake`` for an attempt that waits after so many seconds."""
+
     def arm(self, attempt: Attempt) -> None:
         """An open attempt has a time limit from now on."""
 
     def forget(self, attempt: Attempt) -> None:
-        """A sleeping or open attempt is over: drop its timers."""
+        """A sleeping, waiting or open attempt is over: drop its timers."""
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         """Call when others have had their turn, then see to what is ready."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from graphwire.engine.merge import Policies
+from graphwire.engine.policies.retry import RetryPolicy
 from graphwire.engine.reducers import Reducers
 from graphwire.engine.topology import Topology
 from graphwire.errors import UnknownNodeType, quoted
@@ -67,6 +68,7 @@ class NodePlan:
     on_error: ErrorPolicy
     inputs: Mapping[str, Expression]
     timeout_s: float | None
+    retry: RetryPolicy | None
     output: str
     has_output: bool
     effects: bool
@@ -77,7 +79,11 @@ class NodePlan:
 
 @dataclass(slots=True)
 class Plan:
-    """A graph, ready to run. Made by ``compile_plan``; nothing in it changes afterwards."""
+    """A graph, ready to run. Made by ``compile_plan``; nothing in it changes afterwards.
+
+    Attributes:
+        draws: The engine itself needs the execution's seed: for the waits between attempts.
+    """
 
     definition: GraphDefinition
     version: int
@@ -98,6 +104,7 @@ class Plan:
     max_events_per_activation: int
     node_ids: list[str] = field(default_factory=list)
     edge_ids: list[str] = field(default_factory=list)
+    draws: bool = False
 
     def source_of(self, edge: int) -> str:
         """Return the id of the node that an edge comes from; "" for the virtual input of an entry."""
@@ -181,6 +188,7 @@ class _Compiler:
             max_events_per_activation=limits.max_events_per_activation,
             node_ids=[node.id for node in nodes],
             edge_ids=[edge.id for edge in edges],
+            draws=any(node.retry is not None or (node.body is not None and node.body.draws) for node in nodes),
         )
 
     def _edge(self, edge: EdgeDefinition, position: int, index: Mapping[str, int]) -> EdgePlan:
@@ -209,6 +217,7 @@ class _Compiler:
             on_error=node.on_error or self._root.on_error,
             inputs={name: compile_expression(text) for name, text in node.input.items()},
             timeout_s=node.timeout_s,
+            retry=None if node.retry is None else RetryPolicy.of(node.retry),
             output=node.output or node.id,
             has_output=node.output is not None,
             effects=node_type.has_effects if node.effects is None else node.effects,

@@ -97,12 +97,14 @@ class Sleeps(_Record, frozen=True, tag="sleeps", omit_defaults=True):
         until_us: Until this wall time, in microseconds since the Unix epoch.
         number: The attempt that goes on, or begins, then.
         interrupted: How many attempts of the activation were lost with a process so far: they use up no retry.
+        since_us: Before a retry, when the first attempt began; a wall time too.
     """
 
     activation: str
     until_us: int
     number: int = 1
     interrupted: int = 0
+    since_us: int | None = None
 
 
 class Suspended(_Record, frozen=True, tag="suspended", omit_defaults=True):
@@ -289,9 +291,10 @@ class Recorder:
         """The execution is told to end."""
         self._add(Stopping(self._hub.published, status, failure, reason, limit))
 
-    def sleeps(self, attempt: Attempt, until_us: int, number: int) -> None:
+    def sleeps(self, attempt: Attempt, until_us: int, number: int, since_us: int | None = None) -> None:
         """The activation sleeps until a wall time; attempt ``number`` goes on or begins then."""
-        self._add(Sleeps(self._hub.published, attempt.activation.id, until_us, number, attempt.interrupted))
+        name = attempt.activation.id
+        self._add(Sleeps(self._hub.published, name, until_us, number, attempt.interrupted, since_us))
 
     def suspended(self, attempt: Attempt, interrupt_id: str, expires_us: int | None) -> None:
         """The activation waits for an answer, at most until a wall time."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from graphwire.engine.attempt import Attempt, Scope
 from graphwire.engine.merge import Conflict
@@ -58,7 +59,11 @@ class Reporter:
         return self.execution(types.StreamEnd(status=status, total_events=total, duration_ms=duration_ms))
 
     def begun(self, attempt: Attempt, conflicts: Sequence[Conflict]) -> None:
-        """An attempt begins: what its join did, then ``node_started``."""
+        """An attempt begins: what its join did, or that it is a retry, then ``node_started``."""
+        if attempt.again is not None:
+            self.node(attempt, types.RetryAttempted(attempt=attempt.number, delay_ms=attempt.again.delay_ms))
+            self.node(attempt, types.NodeStarted(node_type=attempt.node.type, attempt=attempt.number))
+            return
         if self.full:
             self.node(attempt, types.NodeEntered())
         join = attempt.node.definition.join
@@ -77,12 +82,14 @@ class Reporter:
             types.NodeCompleted(attempt=attempt.number, duration_ms=duration_ms, edges=route.ids, result=Raw(result)),
         )
 
-    def failed(self, attempt: Attempt, duration_ms: float, failure: Failure, edges: list[str]) -> None:
+    def failed(
+        self, attempt: Attempt, duration_ms: float, failure: Failure, edges: list[str], *, will_retry: bool = False
+    ) -> None:
         """An attempt failed; ``edges`` fired all the same."""
         self.node(
             attempt,
             types.NodeFailed(
-                attempt=attempt.number, duration_ms=duration_ms, error=failure, will_retry=False, edges=edges
+                attempt=attempt.number, duration_ms=duration_ms, error=failure, will_retry=will_retry, edges=edges
             ),
         )
 
@@ -160,15 +167,7 @@ def inner_failure(failure: Failure, scope: Scope) -> Failure:
     """Return a scope's failure as its opener tells it: with the path to where it happened."""
     if failure.path or scope.path is None:
         return failure
-    return Failure(
-        code=failure.code,
-        type=failure.type,
-        message=failure.message,
-        node=failure.node,
-        activation=failure.activation,
-        attempt=failure.attempt,
-        path=scope.path,
-    )
+    return replace(failure, path=scope.path)
 
 
 def _glimpse(value: bytes | None) -> str:

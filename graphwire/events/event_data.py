@@ -46,3 +46,4 @@ class Failure(Struct, frozen=True, kw_only=True):
     activation: Annotated[str, Meta(description="The node's activation.")] | UnsetType = UNSET
     attempt: Attempt | UnsetType = UNSET
     path: Path | UnsetType = UNSET
+    is_transient: Annotated[bool, Meta(description="Whether it may well be over the next time.")] | UnsetType = UNSET

@@ -71,7 +71,7 @@ class RetryAttempted(EventData, frozen=True):
     code = 18
 
     attempt: Attempt
-    delay_ms: Annotated[float, Meta(description="How long it waited, in milliseconds.")]
+    delay_ms: Annotated[float, Meta(description="The wait that was scheduled, in milliseconds.")]
 
 
 class NodeQuarantined(EventData, frozen=True):

@@ -7,6 +7,7 @@ from typing import Any, Final, Self, TypeAlias, TypedDict, TypeVar, Unpack, over
 from graphwire.errors import GraphInvalid, InvalidInput, Problem
 from graphwire.graphs.code import Code
 from graphwire.graphs.definition import EdgeCondition, GraphDefinition, Join, Limits, parse_definition
+from graphwire.graphs.resilience import Retry
 from graphwire.json_text import read_json
 from graphwire.types import ConflictPolicy, ErrorPolicy
 
@@ -27,6 +28,7 @@ class NodeOptions(TypedDict, total=False):
     join: Join
     on_conflict: ConflictPolicy
     timeout_s: float
+    retry: Mapping[str, Any] | Retry
     on_error: ErrorPolicy
     effects: bool
     goto: Sequence[str]
@@ -190,8 +192,10 @@ class _References:
         match value:
             case Graph():
                 return value._inline()
-            case Limits():
+            case Limits() | Retry():
                 return value.model_dump(exclude_defaults=True)
+            case type() if issubclass(value, BaseException):
+                return value.__name__
             case Mapping():
                 return dict(value)
             case _ if callable(value):

@@ -3,79 +3,26 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    ValidatorFunctionWrapHandler,
-    field_validator,
+from pydantic import BaseModel, Field, ValidatorFunctionWrapHandler, field_validator
+
+from graphwire.graphs.fields import (
+    STRICT,
+    FromList,
+    Given,
+    OneProblem,
+    Seconds,
 )
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import PydanticCustomError, core_schema
-
+from graphwire.graphs.resilience import Retry
 from graphwire.graphs.shape import parse_model
 from graphwire.types import ConflictPolicy, EdgeId, ErrorPolicy, GraphId, NodeId
 
 MAX_STEPS_CEILING: Final = 100_000
 MAX_TEXT_LENGTH: Final = 65_536
-MAX_LIST_LENGTH: Final = 100_000
 ERRORS_KEY: Final = "errors"
 BUILT_IN_REDUCERS: Final = frozenset({"append", "extend", "add", "merge", "union", "min", "max", "first"})
-
-
-class Given:
-    """May be left out, but not be null: ``None`` stands only for "not given"."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.no_info_before_validator_function(_refuse_null, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        shown = handler(schema)
-        return next((part for part in shown.get("anyOf", ()) if part != {"type": "null"}), shown)
-
-
-def _refuse_null(value: Any) -> Any:
-    if value is None:
-        raise PydanticCustomError("null_forbidden", "null is no value here; leave the field out")
-    return value
-
-
-class FromList:
-    """A JSON array becomes a tuple; nothing else does."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        (item, _ellipsis) = get_args(source)
-        schema = core_schema.tuple_variable_schema(handler.generate_schema(item), strict=False)
-        return core_schema.no_info_before_validator_function(_refuse_no_list, schema)
-
-
-def _refuse_no_list(value: Any) -> Any:
-    if not isinstance(value, list | tuple):
-        raise PydanticCustomError("list_type", "Input should be a valid list")
-    if len(value) > MAX_LIST_LENGTH:
-        limit = {"limit": f"{MAX_LIST_LENGTH:,}"}
-        raise PydanticCustomError("too_long", "there are more than the {limit} that any setting allows", limit)
-    return value
-
-
-class OneProblem:
-    """However many ways there are to be sound, a value that is none of them has one problem: this sentence."""
-
-    def __init__(self, detail: str) -> None:
-        self._detail = detail
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.custom_error_schema(
-            handler(source), custom_error_type="wrong_value", custom_error_message=self._detail
-        )
-
 
 _ID_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"
 Id: TypeAlias = Annotated[str, Field(pattern=_ID_PATTERN, max_length=128)]
@@ -85,7 +32,6 @@ Text: TypeAlias = Annotated[str, Field(max_length=MAX_TEXT_LENGTH)]
 ExpressionText: TypeAlias = Annotated[str, Field(max_length=4_096)]
 StateKey: TypeAlias = Annotated[str, Field(min_length=1, max_length=1_024)]
 TypeName: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
-Seconds: TypeAlias = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
 Join: TypeAlias = Annotated[
     Literal["all", "any"] | Annotated[int, Field(ge=1)], OneProblem('must be "all", "any" or a whole number from 1')
 ]
@@ -93,7 +39,7 @@ EdgeCondition: TypeAlias = Literal["success", "error", "always"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = STRICT
 
 
 class Limits(_Part):
@@ -129,6 +75,7 @@ class NodeDefinition(_Part):
         config: What the node's type asks for; checked by the type's own model.
         input: Per parameter an expression over the state.
         output: The state key that takes the result.
+        retry: What follows when an attempt fails; None lets it be the last.
         goto: The nodes that a ``Goto`` of this node may name.
     """
 
@@ -141,6 +88,7 @@ class NodeDefinition(_Part):
     join: Join = "all"
     on_conflict: Annotated[ConflictPolicy | None, Given()] = None
     timeout_s: Annotated[Seconds | None, Given()] = None
+    retry: Annotated[Retry | None, Given()] = None
     on_error: Annotated[ErrorPolicy | None, Given()] = None
     effects: Annotated[bool | None, Given()] = None
     goto: Annotated[tuple[Id, ...], FromList()] = ()
@@ -227,7 +175,7 @@ class GraphDefinition(_Part):
     def to_value(self) -> dict[str, Any]:
         """Return the canonical form as JSON values: what equals its default is left out."""
         value = self.model_dump(mode="python", by_alias=True, exclude_defaults=True)
-        value["nodes"] = [_listed(node, "goto") for node in value["nodes"]]
+        value["nodes"] = [_with_lists(node) for node in value["nodes"]]
         if "entry" in value:
             value["entry"] = list(value["entry"])
         if self.edges:
@@ -298,5 +246,12 @@ def _named(edge: EdgeDefinition, name: str, given: object) -> EdgeDefinition:
     return edge
 
 
-def _listed(value: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {key: list(part) if key == name else part for key, part in value.items()}
+def _with_lists(node: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _LISTED[key](part) if key in _LISTED else part for key, part in node.items()}
+
+
+def _names_listed(policy: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: list(part) if key == "on" else part for key, part in policy.items()}
+
+
+_LISTED: Final[Mapping[str, Callable[[Any], Any]]] = {"goto": list, "retry": _names_listed}

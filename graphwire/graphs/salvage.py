@@ -10,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 
 from graphwire.errors import Problem
 from graphwire.graphs.definition import (
-    MAX_LIST_LENGTH,
     EdgeDefinition,
     GraphDefinition,
     InlineGraph,
@@ -18,6 +17,7 @@ from graphwire.graphs.definition import (
     default_edge_ids,
     is_single,
 )
+from graphwire.graphs.fields import MAX_LIST_LENGTH
 from graphwire.graphs.shape import PROBLEMS_LIMIT, shape_problems
 from graphwire.near_names import NearNames
 

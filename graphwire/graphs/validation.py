@@ -28,6 +28,7 @@ from graphwire.graphs.registry import (
     Registry,
     TemplatePart,
 )
+from graphwire.graphs.resilience import retry_problems
 from graphwire.graphs.salvage import HOLE, Salvaged, salvage_body, salvage_config, salvage_definition
 from graphwire.graphs.scope import Scope
 from graphwire.graphs.shape import invalid_graph
@@ -200,6 +201,8 @@ class _Validation:
             yield _reserved(f"{place}/{'output' if node.output else 'id'}")
         for name, text in node.input.items():
             yield from self._expressions.expression(text, f"{place}/input{pointer(name)}", STATE_ROOTS, pending.keys)
+        if node.retry is not None and "retry" not in missing:
+            yield from retry_problems(node.retry, f"{place}/retry")
         if "type" in missing:
             return
         node_type = self._registry.get(node.type)

@@ -8,8 +8,9 @@ from pydantic import Field
 from graphwire.errors import InputError
 from graphwire.graphs.behaviour import Behaviour, StateReader, Wait
 from graphwire.graphs.code import Code
-from graphwire.graphs.definition import ExpressionText, NodeDefinition, OneProblem
+from graphwire.graphs.definition import ExpressionText, NodeDefinition
 from graphwire.graphs.expressions import compile_expression
+from graphwire.graphs.fields import OneProblem
 from graphwire.graphs.registry import ConfigPart, ExpressionPart, NodeConfig, NodeType
 
 MAX_DELAY_S: Final = 3600

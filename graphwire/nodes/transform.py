@@ -7,8 +7,9 @@ from pydantic import Field
 
 from graphwire.graphs.behaviour import Behaviour, Compute, StateReader
 from graphwire.graphs.code import Code
-from graphwire.graphs.definition import ExpressionText, FromList, NodeDefinition, StateKey
+from graphwire.graphs.definition import ExpressionText, NodeDefinition, StateKey
 from graphwire.graphs.expressions import compile_expression
+from graphwire.graphs.fields import FromList
 from graphwire.graphs.registry import ConfigPart, ExpressionPart, KeyPart, NodeConfig, NodeType
 from graphwire.json_text import pointer
 from graphwire.values import DELETE

@@ -12,6 +12,7 @@ import pytest
 from app.api import problems
 from app.main import create_app
 from app.settings import Settings
+from graphwire.engine.policies.failure import CODES_BY_CAUSE
 from graphwire.engine.reducers import BUILTINS
 from graphwire.errors import GraphwireError, NodeError
 from graphwire.events.notices import Notice, NoticeData
@@ -96,7 +97,7 @@ def test_every_problem_code_is_listed_with_its_status() -> None:
 def test_every_code_of_a_failed_attempt_is_listed() -> None:
     listed = {row["code"] for row in rows("wire.md", "code", "meaning")}
 
-    assert listed == codes_of_failed_attempts() | CODES_WITHOUT_A_CLASS
+    assert listed == codes_of_failed_attempts() | CODES_WITHOUT_A_CLASS | CODES_BY_CAUSE
 
 
 def test_table_of_node_types_is_what_is_registered() -> None:

@@ -1,7 +1,7 @@
 """However attempts end, are ended, overrun or are given up: the execution ends once, and every start is closed."""
 
 from collections.abc import Callable
-from itertools import count
+from itertools import count, pairwise
 from random import Random
 from typing import Any
 
@@ -59,6 +59,9 @@ class Stage:
             self._interrupted.append(attempt)
 
     def sleep(self, attempt: Attempt, seconds: float) -> None:
+        self._timed.append(attempt)
+
+    def wait(self, attempt: Attempt, seconds: float) -> None:
         self._timed.append(attempt)
 
     def arm(self, attempt: Attempt) -> None:
@@ -120,7 +123,9 @@ class Stage:
 
     def _wake(self) -> None:
         attempt = self._timed.pop(self._random.randrange(len(self._timed)))
-        if attempt.phase is Phase.SLEEPING and self._random.random() < 0.7:
+        if attempt.phase is Phase.WAITING:
+            self.execution.retrying.wake(attempt)
+        elif attempt.phase is Phase.SLEEPING and self._random.random() < 0.7:
             self.execution.finish(attempt)
         elif self._random.random() < 0.5:
             self.execution.closing.expire(attempt, NodeTimeout("drawn"))
@@ -144,6 +149,8 @@ def bodies(draw: st.DrawFn, names: Any, depth: int = 0) -> dict[str, Any]:
         policy = draw(st.sampled_from([None, "fail", "continue", "skip"]))
         if policy:
             node["on_error"] = policy
+        if draw(st.booleans()):
+            node["retry"] = {"max_attempts": draw(st.integers(1, 3)), "delay_s": draw(st.sampled_from([0, 5]))}
         if node["type"] == "function":
             node["config"] = {"function": "m:f"}
         elif node["type"] == "delay":
@@ -190,9 +197,33 @@ def test_every_execution_ends_once_and_closes_what_it_started(
 
     events = [decode_line(each.line) for each in stage.hub.take_unstored(1 << 60)]
     check_laws(events)
+    check_attempts(events)
     closed: set[Any] = set()
     for event in events:
         assert not any(step["activation"] in closed for step in event.path or ()), "its opener had ended before"
         if event.type in {"node_completed", "node_failed", "node_cancelled"}:
             closed.add(event.activation)
+        elif event.type == "node_started":
+            closed.discard(event.activation)
     assert stage.execution.running == 0
+
+
+def check_attempts(events: list[Any]) -> None:
+    """The attempts of an activation are numbered, a retry follows from a failure that said so, and one is the last."""
+    told: dict[tuple[Any, ...], list[Any]] = {}
+    for event in events:
+        if event.activation is not None:
+            told.setdefault((event.activation, str(event.path)), []).append(event)
+    for course in told.values():
+        started = [event.data.attempt for event in course if event.type == "node_started"]
+        assert started == list(range(1, len(started) + 1))
+        last = 0
+        for before, event in pairwise(course):
+            if event.type == "node_started" and event.data.attempt > 1:
+                assert before.type == "retry_attempted"
+                assert before.data.attempt == event.data.attempt
+            if before.type == "node_failed":
+                assert (event.type == "retry_scheduled") == before.data.will_retry
+            last += event.type in {"node_completed", "node_cancelled"}
+            last += event.type == "node_failed" and not event.data.will_retry
+        assert last <= 1

@@ -7,7 +7,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from app.services.foreign import Declaration
 from graphwire.engine.reported import REPORTED, Report
 from graphwire.events.timestamps import parse_timestamp
-from graphwire.graphs.definition import Given, Id
+from graphwire.graphs.definition import Id
+from graphwire.graphs.fields import Given
 from graphwire.types import ExecutionId, GraphId
 
 _UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"

@@ -11,7 +11,7 @@ from app.api.schemas.answers import Accepted
 from app.api.schemas.examples import EXECUTION_ID
 from app.storage.repositories.executions import ExecutionQuery
 from graphwire.errors import InvalidInput, Problem
-from graphwire.graphs.definition import FromList, Given
+from graphwire.graphs.fields import FromList, Given
 
 _Names = Annotated[Annotated[tuple[str, ...], FromList(), Field(min_length=1, max_length=1_000)] | None, Given()]
 _Unfinished = Literal["queued", "running", "pausing", "paused", "stopping"]

@@ -10,7 +10,7 @@ from app.api.schemas.answers import Accepted
 from app.api.schemas.examples import EXECUTION_ID, MODELS
 from app.api.schemas.start import CancelRequest, StartRequest
 from app.transports.dialects.names import DialectName
-from graphwire.graphs.definition import FromList, Given
+from graphwire.graphs.fields import FromList, Given
 
 _STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
 

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.services.starts import Wishes
-from graphwire.graphs.definition import FromList, Given, Id, Limits
+from graphwire.graphs.definition import Id, Limits
+from graphwire.graphs.fields import FromList, Given
 from graphwire.types import Detail, Durability, Ordering
 
 
