@@ -1,7 +1,7 @@
 """A way to a server that can be cut, closed, slowed down, or lose an answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias
 from urllib.parse import urlsplit, urlunsplit
@@ -22,6 +22,7 @@ class Proxy:
         lingers: A connection that is lost stays open on the side of the server, as when a network only swallows.
         cuts: After how many bytes of answers each further connection is cut; none is, once it is at its end.
         answers: What it answers itself to a request, which then goes no further; empty closes the connection.
+        holds: Waits before a request goes on.
         lost: How many requests or answers were lost.
     """
 
@@ -41,6 +42,7 @@ class Proxy:
         self.lingers = False
         self.cuts: Iterator[int] = iter(())
         self.answers: Refusal | None = None
+        self.holds: Callable[[bytes], Awaitable[None]] | None = None
         self.lost = 0
 
     @property
@@ -99,6 +101,8 @@ class Proxy:
                     self.loses_request = None
                     self._lose(client, upstream)
                     return
+                if self.holds is not None:
+                    await self.holds(data)
                 if self.loses_answer is not None and self.loses_answer(data):
                     self.loses_answer = None
                     asked.set()

@@ -8,10 +8,11 @@ import typer
 from rich.text import Text
 
 from graphwire.cli.lines import Lined, read_lined
-from graphwire.cli.printing import printable, tell, write_bytes
-from graphwire.cli.servers import Server, connected, said
+from graphwire.cli.printing import printable, tell, write_bytes, write_lines
+from graphwire.cli.servers import Server, connected, lost, said
 from graphwire.client import StreamStatus
 from graphwire.client.execution_calls import get_raw_events
+from graphwire.events.notices import NoticeEnvelope, decode_notice
 
 _TYPE_WIDTH = 24
 _DATA_WIDTH = 100
@@ -46,13 +47,16 @@ def events(
 
 async def _look_back(asked: _Asked, server: str | None) -> None:
     async with connected(server) as client:
-        after = asked.after
-        while True:
+        after, upto = asked.after, None
+        while upto is None or after < upto:
             call = get_raw_events(asked.execution, after=after, types=asked.types, nodes=asked.nodes)
             page = await client.performer.perform(call)
+            if bytes(page.lagged) != b"null":
+                _tell_notice(decode_notice(page.lagged))
             _write([read_lined(bytes(line)) for line in page.events], asked)
             after = page.next
-            if page.ended or after >= page.last_seq:
+            upto = page.last_seq if upto is None else upto  # what comes meanwhile is for --follow
+            if page.ended:
                 return
 
 
@@ -65,6 +69,7 @@ async def _follow(asked: _Asked, server: str | None) -> None:
             types=asked.types,
             nodes=asked.nodes,
             on_status=_tell_status,
+            on_notice=_tell_notice,
             decode=read_lined,
         ) as stream,
     ):
@@ -74,7 +79,7 @@ async def _follow(asked: _Asked, server: str | None) -> None:
 
 def _write(events: list[Lined], asked: _Asked) -> None:
     if asked.as_json:
-        write_bytes(b"".join(event.line + b"\n" for event in events))
+        write_lines([event.line for event in events])
     elif events:
         write_bytes("".join(f"{_line(event)}\n" for event in events).encode())
 
@@ -89,6 +94,12 @@ def _tell_status(status: StreamStatus) -> None:
     text = said(status)
     if text is not None:
         tell(Text(printable(text, 500), "yellow"))
+
+
+def _tell_notice(notice: NoticeEnvelope) -> None:
+    text = lost(notice)
+    if text is not None:
+        tell(Text(text, "yellow"))
 
 
 def _names(text: str | None) -> list[str]:

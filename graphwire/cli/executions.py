@@ -11,7 +11,8 @@ from rich.text import Text
 
 from graphwire.cli.printing import print_table, printable, tell
 from graphwire.cli.run_view import in_words
-from graphwire.cli.servers import AsJson, Server, connected, write_document
+from graphwire.cli.servers import WRONG_USE, AsJson, Server, complain_of_server, connected, write_document
+from graphwire.client import ProblemError
 from graphwire.client.answers import Execution, ExecutionSummary
 
 executions = typer.Typer(help="Executions on a server.", no_args_is_help=True)
@@ -63,9 +64,9 @@ def show_list(
         table.add_column(heading, no_wrap=True)
     for each in found:
         table.add_row(
-            each.id,
+            printable(each.id, 64),
             printable(each.graph_id, 40),
-            Text(each.status, STYLES.get(each.status, "bold")),
+            Text(printable(each.status, 16), STYLES.get(each.status, "bold")),
             f"{each.started_at.astimezone():%m-%d %H:%M:%S}",
             in_words(each.duration_ms / 1000),
         )
@@ -121,16 +122,30 @@ def cancel(
     wait: Annotated[bool, typer.Option("--wait", help="Wait until they have ended.")] = False,
     server: Server = None,
 ) -> None:
-    """Cancel executions. Ends with status 1 when one ended in another way before it could be cancelled (--wait)."""
+    """Cancel executions. One that is refused keeps none of the others from being cancelled.
 
-    async def work() -> list[str]:
+    Ends with status 1 when one ended in another way before it could be cancelled (--wait), and 2 when one was refused.
+    """
+
+    async def work() -> tuple[int, list[str]]:
+        refused: list[str] = []
         async with connected(server) as client:
             for name in names:
-                await client.executions.cancel(name, reason=reason)
-                tell(Text(f"{printable(name)} is being cancelled"))
-            return [(await client.executions.wait(name)).status for name in names] if wait else []
+                try:
+                    await client.executions.cancel(name, reason=reason)
+                except ProblemError as error:
+                    if complain_of_server(error, printable(name)) != WRONG_USE:
+                        raise
+                    refused.append(name)
+                else:
+                    tell(Text(f"{printable(name)} is being cancelled"))
+            taken = [name for name in names if wait and name not in refused]
+            return len(refused), [(await client.executions.wait(name)).status for name in taken]
 
-    if any(status != "cancelled" for status in asyncio.run(work())):
+    refusals, ended = asyncio.run(work())
+    if refusals:
+        raise typer.Exit(WRONG_USE)
+    if any(status != "cancelled" for status in ended):
         raise typer.Exit(FAILED)
 
 

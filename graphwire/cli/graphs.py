@@ -1,7 +1,6 @@
 """``graphwire graphs``: between files here and graphs on a server."""
 
 import asyncio
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -12,7 +11,16 @@ from rich.text import Text
 
 from graphwire.cli.graph_changes import Compared
 from graphwire.cli.graph_sources import Source, read_sources, show_refusal, show_warnings
-from graphwire.cli.printing import NotWritten, error_console, output_console, print_table, printable, tell, write_bytes
+from graphwire.cli.printing import (
+    NotWritten,
+    error_console,
+    json_bytes,
+    output_console,
+    print_table,
+    printable,
+    tell,
+    write_bytes,
+)
 from graphwire.cli.servers import AsJson, Server, connected, write_document
 from graphwire.cli.validate import show_problems
 from graphwire.client import AsyncClient, ProblemError
@@ -60,7 +68,7 @@ def show_list(
         broken = Text("cannot run", "red") if each.valid is False else Text("")
         name = Text.assemble(printable(each.name or "", 80), "  " if broken else "", broken)
         changed = f"{each.updated_at.astimezone():%Y-%m-%d %H:%M:%S}"
-        table.add_row(printable(each.id, 64), str(each.version), each.source, changed, name)
+        table.add_row(printable(each.id, 64), str(each.version), printable(each.source, 16), changed, name)
     print_table(table)
 
 
@@ -106,11 +114,7 @@ def pull(
 
     definition = asyncio.run(work()).definition
     chosen = format or SUFFIXES.get("" if output is None else output.suffix, "yaml")
-    text = (
-        write_yaml(definition)
-        if chosen == "yaml"
-        else json.dumps(definition, indent=2, ensure_ascii=False).encode() + b"\n"
-    )
+    text = write_yaml(definition) if chosen == "yaml" else json_bytes(definition)
     if output is None:
         write_bytes(text)
         return
@@ -164,7 +168,7 @@ async def _push(client: AsyncClient, source: Source, if_version: int | None) -> 
         show_refusal(source, error)
         raise typer.Exit(WRONG_USE) from None
     change = "created" if newest is None else "unchanged" if stored.version == newest else "changed"
-    tell(Text.assemble((source.id, "bold"), f": version {stored.version}, {change}"))
+    tell(Text.assemble((printable(source.id), "bold"), f": version {stored.version}, {change}"))
     show_warnings(source, stored.warnings)
 
 

@@ -78,6 +78,8 @@ class LiveScreen:
             yield Text(f"  and {len(rows) - MAX_ROWS:,} more", "dim")
         for text in list(view.texts.values())[-MAX_TEXTS:]:
             yield Text(_tail(text, self._console.width), "italic")
+        for hint in hints(view):
+            yield Text(f"  {hint}", "cyan")
 
     def _work(self, row: Row, elapsed_s: float) -> ProgressBar | Text:
         if row.completed is not None and row.total:
@@ -87,6 +89,9 @@ class LiveScreen:
 
 class PlainScreen:
     """A line for each thing that happens, for pipes and logs."""
+
+    def __init__(self) -> None:
+        self._hinted: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -98,6 +103,9 @@ class PlainScreen:
 
     def show(self, view: RunView, progress: Progress, elapsed_s: float) -> None:
         lines = [told(line) for line in view.take_lines()]
+        now = list(hints(view))
+        lines += [Text(f"           {hint}", "cyan") for hint in now if hint not in self._hinted]
+        self._hinted = set(now)
         if lines:
             tell(Text("\n").join(lines))
 
@@ -122,12 +130,27 @@ def told(line: Line) -> Text:
     return Text.assemble((f"{line.at_ns / 1e9:9.3f}  ", "dim"), (line.text, _STYLES[line.tone]))
 
 
+def hints(view: RunView) -> Iterator[str]:
+    """Yield what can be typed elsewhere to have a run go on."""
+    if view.execution_id is None:
+        if view.questions:
+            yield "Only a run on a server can be answered; Ctrl-C cancels this one."
+        return
+    for question in list(view.questions.values())[:MAX_TEXTS]:
+        yield f"graphwire executions input {view.execution_id} {question.interrupt_id} VALUE   # {question.node}"
+    if view.paused is not None and not view.questions:
+        yield f"graphwire executions resume {view.execution_id}   # or: step, state, edit, cancel"
+
+
 def _bar(completed: float, total: float) -> ProgressBar:
     return ProgressBar(total=total, completed=completed, finished_style="green")
 
 
 def _standing(view: RunView, progress: Progress, elapsed_s: float) -> Text:
-    parts = [f"{math.floor(progress.percent)} %", f"{progress.completed} of {progress.total} nodes"]
+    parts = [] if view.paused is None else [view.paused]
+    if view.queued is not None:
+        parts.append(f"queued at place {view.queued}")
+    parts += [f"{math.floor(progress.percent)} %", f"{progress.completed} of {progress.total} nodes"]
     if view.failed:
         parts.append(f"{view.failed} failed")
     parts.append(in_words(elapsed_s))

@@ -2,10 +2,12 @@
 
 import contextlib
 import io
+import json
 import os
+import re
 import sys
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +18,10 @@ from graphwire.errors import InvalidInput, Problem
 _MORE: Final = 20
 READER_GONE: Final = 1
 _WIDE: Final = 2_000
+_OBEYED: Final = re.compile(
+    "[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
+)
+"""Outside of strings JSON has of these only line ends, which stay."""
 
 
 class NotWritten(Exception):
@@ -72,6 +78,34 @@ def printable(text: str, limit: int = 200) -> str:
     if cut.isprintable():
         return cut
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in cut)
+
+
+def json_bytes(value: Any) -> bytes:
+    """Return a value as indented JSON with a last line end, in which nothing can speak to a terminal."""
+    return _harmless(json.dumps(value, ensure_ascii=False, indent=2)).encode() + b"\n"
+
+
+def write_lines(lines: Iterable[bytes]) -> None:
+    """Write lines of JSON: as they are, and to a terminal so that nothing in them can speak to it.
+
+    Raises:
+        NotWritten: See ``write_bytes``.
+    """
+    data = b"".join(line + b"\n" for line in lines)
+    stream = sys.__stdout__ or sys.stdout
+    write_bytes(_harmless(data.decode(errors="replace")).encode() if stream.isatty() else data)
+
+
+def show_cursor() -> None:
+    """Have a terminal show its cursor again, also from within a handler of signals."""
+    with contextlib.suppress(OSError):
+        if os.isatty(2):
+            os.write(2, b"\x1b[?25h")
+
+
+def _harmless(text: str) -> str:
+    """Return JSON in which what a terminal would obey, or what turns text around, is escaped."""
+    return _OBEYED.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
 def complain(sentence: str) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -18,7 +17,17 @@ from rich.text import Text
 
 from graphwire.cli.files import FileGraph
 from graphwire.cli.live import LiveScreen, NoScreen, PlainScreen, Screen
-from graphwire.cli.printing import NotWritten, error_console, printable, prints_aside, tell, write_bytes
+from graphwire.cli.printing import (
+    NotWritten,
+    error_console,
+    json_bytes,
+    printable,
+    prints_aside,
+    show_cursor,
+    tell,
+    write_bytes,
+    write_lines,
+)
 from graphwire.cli.run_view import RunView, in_words
 from graphwire.client.errors import ClientError
 from graphwire.engine.options import Options
@@ -76,9 +85,8 @@ class Followed(Protocol):
         ...
 
 
-Say: TypeAlias = Callable[[str], None]
-Begin: TypeAlias = Callable[[Say], AbstractAsyncContextManager[Followed]]
-"""Starts a run; takes what tells a person of anything that is no event of it."""
+Begin: TypeAlias = Callable[[RunView], AbstractAsyncContextManager[Followed]]
+"""Starts a run; takes what is shown of it, to say what is no event of it."""
 
 
 def run_graph(graph: FileGraph, options: RunOptions) -> int:
@@ -175,8 +183,9 @@ class _Running:
         self.signalled: signal.Signals | None = None
 
     async def run(self) -> Finished:
+        self._loop = asyncio.get_running_loop()  # a signal while it is being started cancels it once it is
         with self._screen:
-            async with self._begin(self._view.note) as run:
+            async with self._begin(self._view) as run:
                 try:
                     return await self._watch(run)
                 except* (ClientError, NotWritten) as failures:
@@ -186,7 +195,6 @@ class _Running:
     async def _watch(self, run: Followed) -> Finished:
         async with asyncio.TaskGroup() as group:
             helpers = [group.create_task(self._draw(run)), group.create_task(self._cancel(run))]
-            self._loop = asyncio.get_running_loop()
             try:
                 return await self._follow(run)
             finally:
@@ -197,7 +205,7 @@ class _Running:
     async def _follow(self, run: Followed) -> Finished:
         async for lines in run.pages():
             if self._options.as_json:
-                write_bytes(b"\n".join([*lines, b""]))
+                write_lines(lines)
             elif not self._options.quiet:
                 for line in lines:
                     self._view.apply(decode_line(line))
@@ -228,6 +236,7 @@ class _Running:
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if self.signalled is not None or self._loop is None:
+            show_cursor()
             os._exit(_STATUS[signal.Signals(number)])  # also where a node holds the loop or a thread
         self.signalled = signal.Signals(number)
         with contextlib.suppress(OSError):  # said here: the loop may be held
@@ -243,7 +252,7 @@ def _screen(name: str, options: RunOptions) -> Screen:
 
 
 def _tell_end(finished: Finished, options: RunOptions) -> None:
-    state = json.dumps(finished.state, ensure_ascii=False, indent=2).encode(errors="backslashreplace") + b"\n"
+    state = json_bytes(finished.state)
     if options.output is not None:
         try:
             options.output.write_bytes(state)

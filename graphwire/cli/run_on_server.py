@@ -4,20 +4,25 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+from rich.text import Text
+
 from graphwire.cli.lines import Lined, read_lined
-from graphwire.cli.run import RunOptions, Say, show_run
-from graphwire.cli.servers import connected, said
-from graphwire.client import AsyncClient, EventStream, ProblemError, StreamStatus
+from graphwire.cli.printing import printable, tell
+from graphwire.cli.run import RunOptions, show_run
+from graphwire.cli.run_view import RunView
+from graphwire.cli.servers import connected, lost, said
+from graphwire.client import AsyncClient, ClientError, EventStream, ProblemError, StreamStatus
 from graphwire.engine.progress import Progress
-from graphwire.events.notices import ExecutionProgress, NoticeEnvelope
+from graphwire.events.notices import ExecutionProgress, NoticeEnvelope, StreamLagged
 from graphwire.live_run import Finished
 
 
 class ServerRun:
     """A run on a server. Fulfils ``Followed``."""
 
-    def __init__(self, client: AsyncClient) -> None:
+    def __init__(self, client: AsyncClient, view: RunView) -> None:
         self._client = client
+        self._view = view
         self._progress = Progress(0.0, 0, 0)
         self.stream: EventStream | None = None
 
@@ -66,6 +71,8 @@ class ServerRun:
             case ExecutionProgress() as told:
                 eta_s = told.eta_s if isinstance(told.eta_s, float) else None
                 self._progress = Progress(told.percent, told.completed, told.total, told.running, eta_s)
+            case StreamLagged():
+                self._view.note(lost(notice) or "")
 
 
 def run_on_server(graph_id: str, options: RunOptions, server: str | None) -> int:
@@ -77,15 +84,17 @@ def run_on_server(graph_id: str, options: RunOptions, server: str | None) -> int
     """
     limits: dict[str, Any] = {} if options.timeout_s is None else {"timeout_s": options.timeout_s}
 
+    begun: list[str] = []
+
     @contextlib.asynccontextmanager
-    async def begin(say: Say) -> AsyncIterator[ServerRun]:
+    async def begin(view: RunView) -> AsyncIterator[ServerRun]:
         async with connected(server) as client:
-            run = ServerRun(client)
+            run = ServerRun(client, view)
 
             def hear(status: StreamStatus) -> None:
                 text = said(status)
                 if text is not None:
-                    say(text)
+                    view.note(text)
 
             start = client.stream(
                 graph_id,
@@ -98,7 +107,14 @@ def run_on_server(graph_id: str, options: RunOptions, server: str | None) -> int
                 decode=read_lined,
             )
             async with start as run.stream:
+                begun.append(run.stream.execution_id)
+                view.begins(run.stream.execution_id)
                 await run.look()
                 yield run
 
-    return show_run(begin, graph_id, options)
+    try:
+        return show_run(begin, graph_id, options)
+    except ClientError:
+        for execution in begun:
+            tell(Text(f"The execution may go on: graphwire events {printable(execution)} --follow"))
+        raise

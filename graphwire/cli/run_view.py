@@ -15,6 +15,8 @@ Tone: TypeAlias = Literal["plain", "good", "warning", "bad"]
 
 _MAX_TEXT = 20_000
 _MAX_STREAMS = 100
+_MAX_VOID = 65_536
+"""So many events at most were shown and not stored when a process died."""
 
 
 @dataclass(slots=True)
@@ -23,14 +25,30 @@ class Row:
 
     Attributes:
         since_ns: When its attempt started, in the run's own time.
+        seq: The number of the event that told so.
         completed, total, message: Its own progress, as far as it tells it.
     """
 
     name: str
     since_ns: int
+    seq: int
     completed: float | None = None
     total: float | None = None
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a node waits to be told.
+
+    Attributes:
+        payload: What it asks, as JSON that a terminal may show.
+    """
+
+    node: str
+    interrupt_id: str
+    payload: str
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +67,10 @@ class RunView:
     Attributes:
         rows: By activation, in the order of their starts.
         texts: What nodes stream, by stream; gone once it is final.
+        paused: Why nothing goes on; None while it does.
+        questions: What waits for an answer, by interrupt.
+        queued: Its place among those that wait for their turn; None once it has begun.
+        execution_id: Names the run, where it can be steered from elsewhere.
         now_ns: The time of the newest event.
     """
 
@@ -56,31 +78,49 @@ class RunView:
     completed: int = 0
     failed: int = 0
     texts: dict[str, str] = field(default_factory=dict)
+    paused: str | None = None
+    questions: dict[str, Question] = field(default_factory=dict)
+    queued: int | None = None
+    execution_id: str | None = None
     now_ns: int = 0
     _lines: deque[Line] = field(default_factory=deque)
+    _counted: deque[tuple[int, bool]] = field(default_factory=lambda: deque(maxlen=_MAX_VOID))
 
     def apply(self, event: Envelope) -> None:
         """Take in the next event."""
         self.now_ns = event.mono_ns
+        if not self._apply_to_nodes(event):
+            self._apply_to_execution(event)
+
+    def _apply_to_nodes(self, event: Envelope) -> bool:
+        """Take in what happened to an attempt; whether it was that."""
         key = event.activation or ""
         match event.data:
             case types.NodeStarted(attempt=attempt):
                 again = f" (attempt {attempt})" if attempt > 1 else ""
-                self.rows[key] = Row(_name(event) + again, event.mono_ns)
+                self.rows[key] = Row(_name(event) + again, event.mono_ns, event.seq)
+                self.queued = None
             case types.NodeCompleted(duration_ms=duration_ms):
                 self._close(event)
-                self.completed += 1
+                self._count(event.seq, 1)
                 if not event.path:  # the items of a foreach have their opener's progress
                     self._tell(f"{_name(event)} done in {in_words(duration_ms / 1000)}", "good")
             case types.NodeFailed(error=error, will_retry=will_retry):
                 self._close(event)
-                self.failed += 1
+                self._count(event.seq, -1)
                 rest = "; it is tried again" if will_retry else ""
                 self._tell(f"{_name(event)} failed: {_failure(error)}{rest}", "warning" if will_retry else "bad")
             case types.NodeCancelled(reason=reason):
                 self._close(event)
                 why = "" if reason == "cancelled" else f": {printable(reason)}"
                 self._tell(f"{_name(event)} was cancelled{why}", "warning")
+            case types.NodeSuspended(interrupt_id=interrupt_id, payload=payload):
+                self._close(event)
+                question = Question(
+                    _name(event), printable(interrupt_id, 64), printable(bytes(payload).decode()), event.seq
+                )
+                self.questions[interrupt_id] = question
+                self._tell(f"{question.node} waits to be told: {question.payload}", "warning")
             case types.NodeProgress() as progress:
                 self._progress(key, progress)
             case types.LlmChunk() as chunk:
@@ -89,17 +129,49 @@ class RunView:
                 self._tell(f"{_name(event)}: {_lines(message)}", _LEVELS.get(level, "plain"))
             case types.NodeMessage(message=message):
                 self._tell(f"{_name(event)}: {_value(message)}")
+            case types.EventsDropped(count=count):
+                self._tell(f"{_name(event)}: {count:,} of its events were dropped", "warning")
+            case types.RetryScheduled(attempt=attempt, delay_ms=delay_ms):
+                self._tell(f"{_name(event)}: attempt {attempt} in {in_words(delay_ms / 1000)}", "warning")
+            case _:
+                return False
+        return True
+
+    def _apply_to_execution(self, event: Envelope) -> None:
+        match event.data:
+            case types.ExecutionQueued(position=position, reason=reason):
+                self.queued = position
+                self._tell(f"queued at place {position}: {printable(reason)}")
+            case types.ExecutionPaused(reason=reason):
+                self.paused = _PAUSED.get(reason, printable(reason, 64))
+                self._tell(self.paused, "warning")
+            case types.ExecutionResumed(paused_ms=paused_ms):
+                self.paused = None
+                self._tell(f"goes on after {in_words(paused_ms / 1000)}")
+            case types.BreakpointHit(when=when):
+                self._tell(f"breakpoint {printable(when, 8)} {_name(event)}", "warning")
+            case types.InputReceived(interrupt_id=interrupt_id):
+                question = self.questions.pop(interrupt_id, None)
+                if question is not None:
+                    self._tell(f"{question.node} was answered")
+            case types.VariableChanged(keys=keys):
+                self._tell(f"the state was edited: {', '.join(printable(key, 64) for key in keys)}", "warning")
+            case types.CheckpointRestored(valid_to=valid_to):
+                self._take_back(valid_to)
             case types.Diagnostic(severity=severity, message=message):
                 self._tell(_lines(message), _LEVELS.get(severity, "plain"))
             case types.StateMergeConflictDetected(key=name, nodes=nodes, policy=policy):
                 between = ", ".join(printable(node, 64) for node in nodes)
                 self._tell(f"conflict at {printable(name, 64)} ({between}): {printable(policy, 64)}", "warning")
-            case types.EventsDropped(count=count):
-                self._tell(f"{_name(event)}: {count:,} of its events were dropped", "warning")
             case types.ExecutionTimeout(limit=limit, limit_s=limit_s):
                 self._tell(f"the time limit {printable(limit, 64)} of {limit_s:g} s is over", "bad")
             case _:
                 pass
+
+    def begins(self, execution_id: str) -> None:
+        """Take in the name of a run that can be followed and steered from elsewhere."""
+        self.execution_id = printable(execution_id, 64)
+        self._tell(f"execution {self.execution_id}")
 
     def note(self, text: str) -> None:
         """Take in what is no event of the run, but happened to whoever watches it."""
@@ -112,6 +184,22 @@ class RunView:
 
     def _tell(self, text: str, tone: Tone = "plain") -> None:
         self._lines.append(Line(self.now_ns, text, tone))
+
+    def _count(self, seq: int, outcome: Literal[1, -1]) -> None:
+        self._counted.append((seq, outcome > 0))
+        self.completed += outcome > 0
+        self.failed += outcome < 0
+
+    def _take_back(self, valid_to: int) -> None:
+        """What came after this event and was not stored did not happen."""
+        self.rows = {key: row for key, row in self.rows.items() if row.seq <= valid_to}
+        self.questions = {key: each for key, each in self.questions.items() if each.seq <= valid_to}
+        self.texts.clear()  # the attempts that streamed them begin anew
+        while self._counted and self._counted[-1][0] > valid_to:
+            _, has_completed = self._counted.pop()
+            self.completed -= has_completed
+            self.failed -= not has_completed
+        self._tell("the service died and is back; what it had not stored is done again", "warning")
 
     def _close(self, event: Envelope) -> None:
         """An attempt ended: what it streamed and did not finish is told as it is."""
@@ -136,6 +224,14 @@ class RunView:
             self.texts[key] = text[-_MAX_TEXT:]
 
 
+_PAUSED = {
+    "command": "paused",
+    "breakpoint": "paused at a breakpoint",
+    "step": "paused after a step",
+    "waiting_for_input": "waiting for input",
+    "budget": "paused: its budget is used up",
+    "code_changed": "paused: its code has changed",
+}
 _LEVELS: dict[str, Tone] = {"warning": "warning", "error": "bad", "critical": "bad"}
 
 

@@ -1,7 +1,6 @@
 """Commands that talk to a server: where it is, the key, and how they end when it cannot be reached."""
 
 import contextlib
-import json
 import os
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final, TypeAlias
@@ -9,9 +8,10 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 import typer
 
-from graphwire.cli.printing import complain, complain_of, write_bytes
-from graphwire.client import AsyncClient, ClientError, ConnectionFailed, ProblemError, StreamStatus
+from graphwire.cli.printing import complain, complain_of, json_bytes, write_bytes
+from graphwire.client import AsyncClient, ClientError, ConnectionFailed, ProblemError, StreamClosedError, StreamStatus
 from graphwire.errors import InvalidInput
+from graphwire.events.notices import NoticeEnvelope, StreamLagged
 
 URL_VARIABLE: Final = "GRAPHWIRE_URL"
 KEY_VARIABLE: Final = "GRAPHWIRE_API_KEY"
@@ -45,25 +45,37 @@ async def connected(server: str | None) -> AsyncIterator[AsyncClient]:
         yield client
 
 
-def complain_of_server(error: ClientError) -> int:
-    """Say what went wrong between this command and a service; return the exit status."""
+def complain_of_server(error: ClientError, what: str = "") -> int:
+    """Say what went wrong between this command and a service, and with what; return the exit status."""
+    detail = f"{what}: {error.detail}" if what else error.detail
     match error:
         case ProblemError(errors=(_, *_) as problems):
-            complain_of(InvalidInput(error.detail, problems, left_out=_left_out(error)))
+            complain_of(InvalidInput(detail, problems, left_out=_left_out(error)))
         case ProblemError(code="unauthorized"):
-            complain(f"{error.detail}; {KEY_VARIABLE} holds the key")
+            complain(f"{detail}; {KEY_VARIABLE} holds the key")
+        case ProblemError(facts={"allowed": [*allowed]}):
+            may = ", ".join(map(str, allowed))
+            complain(f"{detail}\nIt takes: {may}." if may else detail)
+        case ProblemError(status=500, request_id=str(request_id)):
+            complain(f"{detail}\nIn the log of the service it is the request {request_id}.")
         case ProblemError():
-            complain(error.detail)
+            complain(detail)
         case ConnectionFailed(was_open=False):
-            complain(f"{error.detail}\nIs it running? --server or {URL_VARIABLE} says where.")
+            complain(f"{detail}\nIs it running? --server or {URL_VARIABLE} says where.")
         case _:
-            complain(error.detail)
-    return WRONG_USE if isinstance(error, ProblemError) and error.status not in _FOR_NOW else UNREACHABLE
+            complain(detail)
+    match error:
+        case ProblemError(status=status) if status not in _FOR_NOW:
+            return WRONG_USE
+        case StreamClosedError():  # what is followed is gone
+            return WRONG_USE
+        case _:
+            return UNREACHABLE
 
 
 def write_document(value: Any) -> None:
     """Write one JSON document to standard output."""
-    write_bytes(json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False).encode() + b"\n")
+    write_bytes(json_bytes(msgspec.to_builtins(value)))
 
 
 def said(status: StreamStatus) -> str | None:
@@ -72,6 +84,15 @@ def said(status: StreamStatus) -> str | None:
         return None
     why = "" if status.error is None else f"{status.error.detail}; "
     return f"{why}trying again in {status.delay_s or 0:.1f} s (attempt {status.attempt})"
+
+
+def lost(notice: NoticeEnvelope) -> str | None:
+    """Return what people should know of a notice; None where it is nothing."""
+    match notice.data:
+        case StreamLagged(from_seq=first, to_seq=last, dropped=dropped):
+            return f"the events {first:,} to {last:,} are not kept any more ({dropped:,} of them)"
+        case _:
+            return None
 
 
 def _left_out(error: ProblemError) -> int:

@@ -37,6 +37,7 @@ class Terminal:
     arguments: tuple[str | Path, ...]
     columns: int = 100
     text: str = field(default="", init=False)
+    raw: bytes = field(default=b"", init=False)
     _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
     _end: int = field(default=-1, init=False)
 
@@ -84,6 +85,7 @@ class Terminal:
             data = os.read(self._end, 65_536)
         except OSError:  # the other end is closed
             return False
+        self.raw += data
         self.text += _CODES.sub("", data.decode(errors="replace"))
         return bool(data)
 

@@ -214,6 +214,7 @@ def test_a_second_ctrl_c_ends_a_run_whose_node_holds_on(tmp_path: Path) -> None:
         terminal.press_ctrl_c()
 
         assert terminal.wait_ended() == 130
+        assert terminal.raw.rfind(b"\x1b[?25h") > terminal.raw.rfind(b"\x1b[?25l")  # the cursor is shown again
 
 
 def test_what_a_node_says_is_told_line_by_line_and_never_speaks_to_the_terminal(tmp_path: Path) -> None:

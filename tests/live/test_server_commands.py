@@ -16,6 +16,7 @@ from graphwire.client import AsyncClient
 from tests.cli.command import Terminal, graphwire
 from tests.live.control import gates
 from tests.live.serving import Service, serving
+from tests.proxy import proxied
 
 
 @dataclass
@@ -167,7 +168,7 @@ async def test_executions_are_listed_shown_and_cancelled(service: Service, call:
     assert table.stdout.splitlines()[1].split()[:3] == [done, "chain", "completed"]
     assert json.loads(shown.stdout)["state"] == {"count": 3}
     assert cancelled.returncode == 0
-    assert (again.returncode, again.stderr) == (2, "error: cannot cancel: the execution is cancelled\n")
+    assert (again.returncode, again.stderr) == (2, f"error: {execution}: cannot cancel: the execution is cancelled\n")
     assert "no more" in text.stdout
 
 
@@ -209,3 +210,44 @@ async def test_a_server_that_cannot_be_asked_is_told_in_a_sentence(tmp_path: Pat
     assert away.stderr.endswith("Is it running? --server or GRAPHWIRE_URL says where.\n")
     assert (wrong.returncode, "Invalid value for --server" in wrong.stderr) == (2, True)
     assert (twice.returncode, "Invalid value for --graph" in twice.stderr) == (2, True)
+
+
+@pytest.mark.capability("CLN-08")
+async def test_one_that_cannot_be_cancelled_keeps_no_other_from_being_cancelled(service: Service, call: Call) -> None:
+    execution = await service.start("gated", state={"gate": "gate"})
+    done = (await service.run("chain"))["id"]
+
+    cancelled = await call(service, "executions", "cancel", done, "nothing", execution, "--wait")
+
+    assert cancelled.returncode == 2
+    assert [line.split()[1] for line in cancelled.stderr.splitlines() if line.startswith("error")] == [
+        f"{done}:",
+        "nothing:",
+    ]
+    assert (await service.client.get(f"/executions/{execution}")).json()["status"] == "cancelled"
+
+
+@pytest.mark.capability("CLN-08", "CLN-09")
+async def test_ctrl_c_while_a_run_is_being_started_cancels_it(service: Service) -> None:
+    asked, held = asyncio.Event(), asyncio.Event()
+
+    async def hold(request: bytes) -> None:
+        asked.set()
+        await held.wait()
+
+    async with proxied(url(service)) as proxy:
+        proxy.holds = hold
+        loop = asyncio.get_running_loop()
+
+        def watch() -> tuple[int, str]:
+            with Terminal(("run", "gated", "--server", proxy.url, "--set", "gate=gate"), columns=120) as terminal:
+                asyncio.run_coroutine_threadsafe(asked.wait(), loop).result()
+                terminal.press_ctrl_c()
+                terminal.wait_for("Cancelling. Once more ends it at once.")
+                loop.call_soon_threadsafe(held.set)
+                return terminal.wait_ended(), terminal.text
+
+        status, text = await asyncio.to_thread(watch)
+
+    (execution,) = (await service.client.get("/executions")).json()["items"]
+    assert (execution["status"], status, execution["id"] in text) == ("cancelled", 130, True)
