@@ -149,6 +149,18 @@ class CommandNotAllowed(GraphwireError):
     code, title = "command_not_allowed", "Command not allowed"
 
 
+class NothingReady(GraphwireError):
+    """There is nothing that a step could run."""
+
+    code, title = "nothing_ready", "Nothing ready"
+
+
+class InterruptClosed(GraphwireError):
+    """The interrupt was answered, has expired, or its node was ended."""
+
+    code, title = "interrupt_closed", "Interrupt closed"
+
+
 class GraphInUse(GraphwireError):
     """A graph cannot be deleted while it is being executed."""
 
@@ -189,6 +201,12 @@ class NodeTimeout(NodeError):
     """An attempt took longer than its ``timeout_s``."""
 
     code, title = "timeout", "Timeout"
+
+
+class InterruptExpired(NodeTimeout):
+    """Nobody answered what a node asked in the time that it gave."""
+
+    code, title = "interrupt_expired", "Interrupt expired"
 
 
 class RoutingError(NodeError):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from graphwire.clock import SystemClock
+from graphwire.engine.commands import Command
 from graphwire.engine.memory import MemoryStore
 from graphwire.engine.plan import Plan
 from graphwire.engine.ports import ExecutionEnd
@@ -102,6 +103,14 @@ class LiveRun:
         with suppress(CommandNotAllowed):  # it has ended, perhaps a moment ago
             await self._runner.cancel(reason)
 
+    async def command(self, command: Command) -> int:
+        """Steer the run; returns the number of the ``command_accepted`` event.
+
+        Raises:
+            GraphwireError: It does not fit: what is wrong with it, or what fits instead.
+        """
+        return await self._runner.command(command)
+
     async def finished(self) -> Finished:
         """Wait for the end and return it."""
         await self._runner.wait_ended()
@@ -141,12 +150,15 @@ class _Reader:
 
 
 @asynccontextmanager
-async def start_live(plan: Plan, start: Start, *, is_read_once: bool = False) -> AsyncIterator[LiveRun]:
+async def start_live(
+    plan: Plan, start: Start, *, is_read_once: bool = False, is_attended: bool = False
+) -> AsyncIterator[LiveRun]:
     """Start a graph and follow it within the block; leaving the block before the end drops the run.
 
     Args:
         is_read_once: The run has one reader and no sinks, so what was read is forgotten: memory does not grow with
             the number of events.
+        is_attended: Somebody answers what nodes ask; else a run fails where all that is active waits for input.
     """
     store = MemoryStore(defer=asyncio.get_running_loop().call_soon)
     clock = SystemClock()
@@ -161,6 +173,7 @@ async def start_live(plan: Plan, start: Start, *, is_read_once: bool = False) ->
             threads=supervisor.threads,
             hub=Hub(),
             is_restorable=False,
+            is_attended=is_attended,
         )
         await runner.accept()
         supervisor.submit(runner)

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from graphwire.clock import SystemClock
 from graphwire.engine.attempt import Attempt
 from graphwire.engine.context import Context
-from graphwire.engine.ending import End, timeout
+from graphwire.engine.ending import End, timeout, unanswered
 from graphwire.engine.execution import Execution
 from graphwire.engine.lanes import GRACE_S, Lanes
 from graphwire.engine.options import Options
@@ -26,7 +27,7 @@ from graphwire.ids import draw_seed, new_execution_id
 from graphwire.live_run import Finished, start_live
 from graphwire.nodes import builtin_registry
 from graphwire.sinks import Sink, Sinks
-from graphwire.types import ExecutionId, GraphId, Ordering
+from graphwire.types import ExecutionId, GraphId, Ordering, Status
 from graphwire.values import freeze, thaw
 
 _CLOCK = SystemClock()
@@ -168,8 +169,11 @@ class _Unobserved:
         assert self._end is not None
         return _finished(self._end, self._execution.steps, (_CLOCK.mono_ns() - began_ns) // 1000 / 1000)
 
-    def stopping(self) -> None:
-        """See ``ending.Host``."""
+    def became(self, status: Status) -> None:
+        """See ``ending.Host``. Nobody can answer a node here: what would wait for ever fails."""
+        asking = self._execution.suspending.asking
+        if status == "paused" and asking:
+            self._lanes.call_soon(partial(self._execution.stop, unanswered(asking)))
 
     def before_end(self, end: End) -> None:
         """See ``ending.Host``."""

@@ -10,6 +10,7 @@ from msgspec import Struct
 from graphwire.engine.plan import NodePlan, Plan
 from graphwire.engine.scheduler import Activation, Scheduler
 from graphwire.engine.state import State
+from graphwire.errors import NodeError
 from graphwire.events.types import EventData, Failure
 from graphwire.values import Frozen
 
@@ -23,6 +24,7 @@ class Phase(Enum):
     WAITING = auto()
     """Not begun: the attempt before failed, and this one is due after a while."""
     OPEN = auto()
+    SUSPENDED = auto()
     CLOSED = auto()
 
 
@@ -88,6 +90,7 @@ class Attempt(Struct, eq=False):
         held: What it emitted, kept likewise.
         folded: What functions made of keys when its tokens' states were merged.
         reason: Why it is being ended from outside.
+        asked: What its activation has asked from outside; None where it has asked nothing.
         lane: What the runner keeps with a running attempt.
         emitted: Emissions so far; ``dropped``: those of them that were dropped at a bound.
     """
@@ -113,6 +116,7 @@ class Attempt(Struct, eq=False):
     held_ns: int = 0
     follows: int = 0
     on_turn: Callable[[], None] | None = None
+    asked: "Asked | None" = None
     lane: Any = None
 
     @property
@@ -131,6 +135,25 @@ class Again(Struct, frozen=True):
 
     delay_ms: float
     since_us: int
+
+
+class Asked:
+    """What an activation has asked from outside (``Context.interrupt``).
+
+    Attributes:
+        answers: What it was answered, as JSON, in order: what its next run is given.
+        count: How often it has asked; numbers its interrupts.
+        waits_for: Its open interrupt.
+        failure: What its next run fails with before it begins: nobody answered in time.
+    """
+
+    __slots__ = ("answers", "count", "failure", "waits_for")
+
+    def __init__(self) -> None:
+        self.answers: list[bytes] = []
+        self.count = 0
+        self.waits_for: str | None = None
+        self.failure: NodeError | None = None
 
 
 class Outcome:

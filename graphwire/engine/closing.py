@@ -52,6 +52,8 @@ class Closing:
             self._execution.performer.interrupt(attempt)
         elif attempt.items is not None and attempt.items.scopes:
             return  # it is closed after what is open in it
+        elif attempt.phase is Phase.SUSPENDED:
+            self.close(attempt)  # it has left the order
         elif self._execution.in_order is not None and attempt.items is None:
             attempt.outcome = Outcome(is_cancelled=True)
         else:
@@ -60,7 +62,7 @@ class Closing:
     def close(self, attempt: Attempt) -> None:
         """Tell that an attempt was ended from outside; of one that has not begun nothing was told, nor is."""
         execution = self._execution
-        has_begun = attempt.phase not in NOT_BEGUN
+        has_begun = attempt.phase not in NOT_BEGUN or attempt.started_ns > 0
         if not has_begun and execution.in_order is not None:
             execution.in_order.forget(attempt)
         attempt.ended_ns = execution.now_ns()
@@ -74,6 +76,8 @@ class Closing:
         """An attempt is over: its scope and its timers know of it no more."""
         if attempt.phase is not RUNNING:
             self._execution.performer.forget(attempt)
+        if attempt.asked is not None:
+            self._execution.suspending.drop(attempt)
         attempt.phase = CLOSED
         attempt.scope.attempts.pop(attempt, None)
 

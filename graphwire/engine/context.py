@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from msgspec import UNSET, Raw
 
 from graphwire.engine.attempt import Attempt
+from graphwire.engine.suspending import ask
 from graphwire.errors import StateNotSerializable, quoted
 from graphwire.events import types
 from graphwire.events.types import EventData
@@ -56,6 +57,7 @@ class Context:
         self.activation = attempt.activation.id
         self.attempt = attempt.number
         self.deadline = deadline
+        self._asked = 0
 
     @cached_property
     def state(self) -> Mapping[str, Any]:
@@ -114,6 +116,27 @@ class Context:
             message=shown,
         )
         return self._emit(self._attempt, event, 64 + size)
+
+    def interrupt(
+        self, payload: Any, *, schema: Mapping[str, Any] | None = None, timeout_s: float | None = None
+    ) -> Any:
+        """Ask something from outside and return the answer, a JSON value.
+
+        The run of the node ends here, and its activation waits: it holds no task and no slot, and survives a restart.
+        When the answer comes, the node runs again from its top with the same key, and its earlier questions return
+        their answers, in order. So what it does before it asks is done again: ask first.
+
+        Args:
+            payload: What is asked: any JSON value.
+            schema: JSON Schema that the answer has to fit.
+            timeout_s: How long an answer is waited for; then the attempt fails with ``interrupt_expired``.
+
+        Raises:
+            StateNotSerializable: The payload or the schema is not JSON.
+            ValueError: The schema is no JSON Schema, or the time-out is no positive number.
+        """
+        self._asked += 1
+        return ask(self._attempt, self._asked, payload, schema, timeout_s)
 
     def log(self, message: str, level: str = "info", **fields: Any) -> Awaitable[None]:
         """Publish a line of the node's log; ``level`` is ``debug``, ``info``, ``warning`` or ``error``.

@@ -19,7 +19,7 @@ from graphwire.engine.state import State
 from graphwire.errors import NodeError, quoted
 from graphwire.events import types
 from graphwire.events.types import Failure
-from graphwire.types import Outcome, TerminalStatus
+from graphwire.types import Outcome, Status, TerminalStatus
 
 if TYPE_CHECKING:
     from graphwire.engine.execution import Execution
@@ -72,8 +72,8 @@ class Snapshot:
 class Host(Protocol):
     """Who keeps the execution."""
 
-    def stopping(self) -> None:
-        """The execution was told to end: what is published from now on is its ending."""
+    def became(self, status: Status) -> None:
+        """The status is another, but for the end: what is published from now on belongs to it."""
 
     def before_end(self, end: End) -> None:
         """The terminal event comes next."""
@@ -201,6 +201,13 @@ class Endings:
 def describe_end(error: NodeError) -> Failure:
     """Return the failure of an execution whose final merge failed: it has no node."""
     return Failure(code=error.code, type=type(error).__name__, message=error.detail)
+
+
+def unanswered(nodes: Sequence[str]) -> End:
+    """Return the end of an execution whose nodes ask what nobody can answer."""
+    names = ", ".join(quoted(node) for node in nodes[:5])
+    message = f"waits for input, and nobody can give it here: {names}"
+    return End("failed", failure=Failure(code="input_error", type="InputError", message=message))
 
 
 def timeout(limit: str, limit_s: float) -> End:

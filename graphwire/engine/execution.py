@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 
 from graphwire.clock import Clock
-from graphwire.engine import routing
+from graphwire.engine import editing, routing
 from graphwire.engine.attempt import CLOSED, RUNNING, Attempt, Outcome, Phase, Scope
 from graphwire.engine.closing import Closing
+from graphwire.engine.control import Control
 from graphwire.engine.emissions import Emissions
 from graphwire.engine.ending import End, Endings, Host
 from graphwire.engine.failing import Failing
@@ -30,6 +31,7 @@ from graphwire.engine.results import Goto, read_result, too_large
 from graphwire.engine.retrying import Retrying
 from graphwire.engine.scheduler import Activation
 from graphwire.engine.state import State
+from graphwire.engine.suspending import Suspending, interruption_of
 from graphwire.errors import GraphwireError, NodeError
 from graphwire.events.types import EventData, Failure
 from graphwire.graphs.behaviour import ForEach, Wait
@@ -43,12 +45,13 @@ class Execution:
     """The course of one execution.
 
     Attributes:
-        status: ``running``, ``stopping`` or terminal.
+        status: ``running``, ``pausing``, ``paused``, ``stopping`` or terminal.
         ready: Attempts that may begin, in dispatch order.
         steps: Activations begun, those inside a ``foreach`` not counted.
         running: Attempts that hold a slot.
         dispatchable: What ``take`` gives from.
         slots: How many attempts may run at once.
+        steered: Says what may begin; None while nobody steers and nothing waits for input.
     """
 
     def __init__(
@@ -75,8 +78,9 @@ class Execution:
         self._max_steps = options.max_steps or plan.max_steps
         self.slots = self._max_parallelism = options.max_parallelism or plan.max_parallelism
         self._lost_slots = 0
-        self._max_state_bytes = options.max_state_bytes or plan.max_state_bytes
+        self.max_state_bytes = options.max_state_bytes or plan.max_state_bytes
         max_events = options.max_events_per_activation or plan.max_events_per_activation
+        self.clock = clock
         self.now_ns = clock.mono_ns
         self.performer = performer
         self._report = reporter
@@ -91,6 +95,9 @@ class Execution:
         self.failing = Failing(self, self.retrying, reporter, recorder)
         self.closing = Closing(self, self.openers, reporter)
         self.emissions = Emissions(reporter, self.in_order, max_events)
+        self.suspending = Suspending(self, clock, performer, reporter, recorder)
+        self.control = Control(self, self.suspending, performer, reporter, recorder, host)
+        self.steered: Control | None = None
         initial = {**plan.initial, **state}
         self.root = Scope.open(plan, plan.entry_indexes(options.entry), "", State.initial(initial))
 
@@ -99,6 +106,7 @@ class Execution:
     def start(self) -> None:
         """Put the entry nodes' activations in the ready order. Called once."""
         self._endings.begin()
+        self.control.began()
         self.add(self.root, self.root.scheduler.start(self.root.start))
         self.go_on()
 
@@ -111,8 +119,8 @@ class Execution:
             return self.dispatchable.popleft() if self.dispatchable else None
         if not self.ready or self.running >= self.slots:
             return None
-        attempt = self.ready.popleft()
-        if self.begin(attempt):
+        attempt = self.ready.popleft() if self.steered is None else self.steered.pop()
+        if attempt is None or self.begin(attempt):
             return attempt
         self.go_on()
         return None
@@ -121,6 +129,8 @@ class Execution:
         """Do what follows from a commit or an end: dispatch and commit in order, and end when nothing is left."""
         if self.in_order is not None:
             self.in_order.advance()
+        if self.steered is not None:
+            self.steered.look()
         if not self.ready:
             self._settle()
 
@@ -129,7 +139,13 @@ class Execution:
         """Whether ``take`` would find something."""
         if self.in_order is not None:
             return bool(self.dispatchable)
+        if self.steered is not None and not self.steered.has_next():
+            return False
         return bool(self.ready) and self.running < self.slots
+
+    def is_still(self) -> bool:
+        """Whether nothing runs and nothing that has ended is uncommitted."""
+        return not self.running and (self.in_order is None or self.in_order.is_committed())
 
     def lose_slots(self, count: int) -> None:
         """So many more attempts were given up and still run (fewer, if negative); one slot always remains."""
@@ -152,6 +168,8 @@ class Execution:
 
     def begin(self, attempt: Attempt) -> bool:
         """Begin an attempt; whether it needs a slot now."""
+        if attempt.started_ns:
+            return self._begin_again(attempt)
         scope = attempt.scope
         conflicts: Sequence[Conflict] = ()
         refused: NodeError | None = None
@@ -177,6 +195,26 @@ class Execution:
             self.running += 1
             self.finish(attempt, error=refused)
             return False
+        return self._act(attempt)
+
+    def _begin_again(self, attempt: Attempt) -> bool:
+        """As ``begin``, for an activation that has begun before: it is no further step, and its join stands."""
+        attempt.started_ns = self.now_ns()
+        attempt.scope.attempts[attempt] = None
+        if self._report is not None:
+            self._report.begun_again(attempt)
+        if self.in_order is not None:
+            self.in_order.attempts.append(attempt)
+        asked = attempt.asked
+        if asked is not None and asked.failure is not None:
+            expired, asked.failure = asked.failure, None
+            attempt.phase = RUNNING
+            self.running += 1
+            self.finish(attempt, error=expired)
+            return False
+        return self._act(attempt)
+
+    def _act(self, attempt: Attempt) -> bool:
         behaviour = attempt.node.behaviour
         if attempt.node.needs_slot:
             attempt.phase = RUNNING
@@ -194,8 +232,8 @@ class Execution:
         attempt.state, attempt.folded = merged.state, merged.folded or None
         if refused is not None:
             raise refused
-        if attempt.state.size > self._max_state_bytes:
-            raise too_large({}, attempt.state.size, self._max_state_bytes)
+        if attempt.state.size > self.max_state_bytes:
+            raise too_large({}, attempt.state.size, self.max_state_bytes)
         return merged.conflicts
 
     def _sleep(self, attempt: Attempt, behaviour: Wait) -> None:
@@ -206,6 +244,11 @@ class Execution:
             self.finish(attempt, error=error)
             return
         self.performer.sleep(attempt, seconds)
+
+    def slept(self, attempt: Attempt) -> None:
+        """A sleeping attempt's time has come. It waits on while the execution is paused."""
+        if self.steered is None or not self.steered.holds(attempt):
+            self.finish(attempt)
 
     # --- the end of an attempt ------------------------------------------------------------------------------------
 
@@ -220,7 +263,7 @@ class Execution:
         if attempt.phase is CLOSED or attempt.outcome is not None:
             return
         attempt.ended_ns = self.now_ns() if ended_ns is None else ended_ns
-        if self.status != "running" or attempt.scope.failure is not None:
+        if self.end is not None or attempt.scope.failure is not None:
             self.closed(attempt)
             return
         if self.in_order is not None:
@@ -233,7 +276,7 @@ class Execution:
                 self.succeed(attempt, None, b"null", None)
             else:
                 self.commit(attempt, value, error)
-        if not self.ready or self.in_order is not None:
+        if not self.ready or self.in_order is not None or self.steered is not None:
             self.go_on()
 
     def closed(self, attempt: Attempt) -> None:
@@ -251,7 +294,11 @@ class Execution:
     def commit(self, attempt: Attempt, value: Any, error: BaseException | None) -> None:
         """Commit what an attempt came to."""
         if error is not None:
-            self.failing.fail(attempt, error)
+            question = interruption_of(error)
+            if question is None:
+                self.failing.fail(attempt, error)
+            else:
+                self.suspending.suspend(attempt, question)
         else:
             try:
                 update, result, goto = read_result(attempt.node.output, attempt.node.has_output, value)
@@ -270,8 +317,8 @@ class Execution:
             if update:
                 alone = scope.scheduler.alone
                 state = state.commit(update, attempt.activation.id, scope.plan.reducers, alone=alone)
-                if state.size > self._max_state_bytes:
-                    raise too_large(update, state.size, self._max_state_bytes)
+                if state.size > self.max_state_bytes:
+                    raise too_large(update, state.size, self.max_state_bytes)
             elif state.apart is not None and scope.scheduler.alone:
                 state = state.collapsed()
             route = node.plain_route if goto is None else None
@@ -313,6 +360,8 @@ class Execution:
             self._report.left(attempt, route.fired, list(update or ()), size)
         if self._recorder is not None:
             self._recorder.commit(attempt, route, update, state, result, partial=partial)
+        if self.steered is not None:
+            self.steered.committed(attempt, state)
         if scope.opener is not None:
             scope.result = result
         activations = scope.scheduler.complete(attempt.activation, route.fired, state)
@@ -340,14 +389,15 @@ class Execution:
 
     def stop(self, end: End) -> None:
         """End the execution: ready attempts are dropped, running ones interrupted. The first end wins."""
-        if self.status != "running":
+        if self.end is not None:
             return
         self.status = "stopping"
         self.end = end
+        self.steered = None
         if self._recorder is not None:
             self._recorder.stopping(end.status, end.failure, end.reason, end.limit)
         if self._host is not None:
-            self._host.stopping()
+            self._host.became("stopping")
         self.dispatchable.clear()
         self.ready.clear()
         self.closing.clear(self.root, end.because)
@@ -358,6 +408,7 @@ class Execution:
         if self.is_over:
             return
         self.status = "stopping"
+        self.steered = None
         self.end = self.closing.abandon()
         self.running = 0
         self.status = self._endings.tell(self.end)
@@ -366,6 +417,11 @@ class Execution:
         """An attempt that opened scopes keeps no place in the order: its result comes directly after theirs."""
         if self.in_order is not None:
             self.in_order.attempts.remove(attempt)
+
+    def edit(self, update: Mapping[str, bytes | Deleted], by: str | None = None) -> None:
+        """Set top-level keys of the state, whole, while it is paused."""
+        write_id = f"edit:{self._recorder.next_seq}" if self._recorder is not None else "edit"
+        editing.edit(self, update, self._report, self._recorder, write_id=write_id, by=by)
 
     def emit(self, attempt: Attempt, event: EventData, size: int = 0) -> None:
         """Take what a node emits."""

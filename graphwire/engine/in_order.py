@@ -43,7 +43,7 @@ class InOrder:
             if not attempts:
                 break
             head = attempts[0]
-            if execution.status == "running" and head.scope.failure is None:
+            if execution.end is None and head.scope.failure is None:
                 self._let_speak(head)
             if head.outcome is None:
                 break
@@ -75,15 +75,24 @@ class InOrder:
         if attempt.node.needs_slot:
             self._kept -= 1
 
+    def is_committed(self) -> bool:
+        """Whether nothing that has ended waits for its turn."""
+        return all(attempt.outcome is None for attempt in self.attempts)
+
     def _dispatch(self) -> None:
         execution, gate = self._execution, self._gate
         while execution.ready and self._has_slot(execution.ready[0]) and (gate is None or gate.is_open()):
-            attempt = execution.ready.popleft()
+            attempt = execution.ready.popleft() if execution.steered is None else execution.steered.pop()
+            if attempt is None:
+                break
             if execution.begin(attempt):
                 self.dispatched.append(attempt)
 
     def _has_slot(self, attempt: Attempt) -> bool:
-        return self._execution.running + self._kept < self._execution.slots or attempt.again is not None
+        return self._execution.running + self._kept < self._execution.slots or self._has_kept(attempt)
+
+    def _has_kept(self, attempt: Attempt) -> bool:
+        return attempt.again is not None and not attempt.started_ns
 
     def _let_speak(self, attempt: Attempt) -> None:
         self.speaker = attempt
@@ -97,7 +106,7 @@ class InOrder:
         attempt.outcome = None
         if attempt.phase is RUNNING:
             execution.running -= 1
-        if outcome.is_cancelled or execution.status != "running" or attempt.scope.failure is not None:
+        if outcome.is_cancelled or execution.end is not None or attempt.scope.failure is not None:
             if attempt is not self.speaker:  # how far it came is a matter of timing
                 attempt.held, attempt.dropped = None, 0
             execution.closing.close(attempt)

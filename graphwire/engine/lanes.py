@@ -16,9 +16,9 @@ from typing import Any, Protocol
 
 from graphwire.engine.attempt import Attempt
 from graphwire.engine.context import Context
-from graphwire.engine.execution import Execution
 from graphwire.engine.results import Goto, Result
-from graphwire.errors import InputError, NodeError, NodeTimeout, quoted
+from graphwire.engine.timers import Timers, timed_out
+from graphwire.errors import InputError, NodeError, quoted
 from graphwire.graphs.behaviour import Call, Compute, Missing, Mode, Parameter
 from graphwire.values import thaw
 
@@ -101,7 +101,7 @@ class Lane:
         self.future: Future[Any] | None = None
 
 
-class Lanes:
+class Lanes(Timers):
     """Performs the attempts of one execution. Fulfils ``execution.Performer``."""
 
     def __init__(
@@ -118,19 +118,16 @@ class Lanes:
         self._spawn = spawn
         self._threads = threads
         self._surroundings = surroundings
-        self._node_timeout_s = node_timeout_s
+        super().__init__(node_timeout_s)
         self._grace_s = grace_s
-        self._loop = asyncio.get_running_loop()
         self._lanes: set[Lane] = set()
-        self._timers: dict[Attempt, asyncio.TimerHandle] = {}
         self._is_starting = False
         self._slice_ends = 0
         self._is_aborted = False
-        self.execution: Execution
 
     def start(self) -> None:
         """Let the execution begin."""
-        self._call(self.execution.start)
+        self.call(self.execution.start)
 
     def wake(self) -> None:
         """See to it that somebody takes what is ready."""
@@ -143,9 +140,7 @@ class Lanes:
     def abort(self) -> None:
         """Cancel every lane and timer; nothing more is reported."""
         self._is_aborted = True
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+        self.forget_all()
         for lane in self._lanes:
             if lane.timer is not None:
                 lane.timer.cancel()
@@ -166,47 +161,11 @@ class Lanes:
         elif not lane.is_interrupted:
             self._interrupt(lane)
 
-    def sleep(self, attempt: Attempt, seconds: float) -> None:
-        """See ``Performer.sleep``."""
-        limit = attempt.node.timeout_s or self._node_timeout_s
-        if limit is not None and limit < seconds:
-            self._timers[attempt] = self._loop.call_later(limit, self._expired, attempt, limit)
-        else:
-            self._timers[attempt] = self._loop.call_later(seconds, self._slept, attempt)
-
-    def wait(self, attempt: Attempt, seconds: float) -> None:
-        """See ``Performer.wait``."""
-        self._timers[attempt] = self._loop.call_later(seconds, self._waited, attempt)
-
-    def arm(self, attempt: Attempt) -> None:
-        """See ``Performer.arm``."""
-        limit = attempt.node.timeout_s or self._node_timeout_s
-        if limit is not None:
-            self._timers[attempt] = self._loop.call_later(limit, self._expired, attempt, limit)
-
-    def forget(self, attempt: Attempt) -> None:
-        """See ``Performer.forget``."""
-        timer = self._timers.pop(attempt, None)
-        if timer is not None:
-            timer.cancel()
-
     def call_soon(self, callback: Callable[[], None]) -> None:
         """See ``Performer.call_soon``."""
-        self._loop.call_soon(self._call, callback)
+        self._loop.call_soon(self.call, callback)
 
-    def _slept(self, attempt: Attempt) -> None:
-        self._timers.pop(attempt, None)
-        self._call(partial(self.execution.finish, attempt))
-
-    def _waited(self, attempt: Attempt) -> None:
-        self._timers.pop(attempt, None)
-        self._call(partial(self.execution.retrying.wake, attempt))
-
-    def _expired(self, attempt: Attempt, limit_s: float) -> None:
-        self._timers.pop(attempt, None)
-        self._call(partial(self.execution.closing.expire, attempt, _timeout(attempt, limit_s)))
-
-    def _call(self, callback: Callable[[], None]) -> None:
+    def call(self, callback: Callable[[], None]) -> None:
         """Tell the execution something from outside a lane, and see to what follows."""
         if self._is_aborted:
             return
@@ -369,7 +328,7 @@ class Lanes:
 
     def _overrun(self, lane: Lane, attempt: Attempt, limit_s: float) -> None:
         if lane.attempt is attempt and not lane.is_interrupted:
-            lane.error = _timeout(attempt, limit_s)
+            lane.error = timed_out(attempt, limit_s)
             attempt.reason = "timeout"
             self._interrupt(lane)
 
@@ -379,7 +338,7 @@ class Lanes:
             return
         lane.is_lost = True
         self.execution.lose_slots(1)
-        self._call(partial(self._given_up, lane, attempt))
+        self.call(partial(self._given_up, lane, attempt))
 
     def _given_up(self, lane: Lane, attempt: Attempt) -> None:
         kind = "its thread still runs" if lane.in_thread else "it swallowed its cancellation"
@@ -442,10 +401,6 @@ def _argument(attempt: Attempt, parameter: Parameter) -> Any:
             f"the state has no key {quoted(parameter.name)} for the parameter of that name, and it has no default"
         )
     return parameter.default
-
-
-def _timeout(attempt: Attempt, limit_s: float) -> NodeTimeout:
-    return NodeTimeout(f"node {quoted(attempt.node.id)} took longer than {limit_s:g} s")
 
 
 PERFORMING: CodeType = Lanes._perform.__code__

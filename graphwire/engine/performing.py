@@ -24,6 +24,18 @@ class Performer(Protocol):
     def forget(self, attempt: Attempt) -> None:
         """A sleeping, waiting or open attempt is over: drop its timers."""
 
+    def stop_clock(self, attempt: Attempt) -> None:
+        """The time limit of a sleeping or open attempt, if it has one, does not count from now on."""
+
+    def run_clock(self, attempt: Attempt) -> None:
+        """It counts again; what is left of it is left."""
+
+    def expire_at(self, interrupt_id: str, wall_us: int) -> None:
+        """Call ``Suspending.expire`` at a wall time, in microseconds since the Unix epoch."""
+
+    def forget_interrupt(self, interrupt_id: str) -> None:
+        """Nobody need call it any more."""
+
     def call_soon(self, callback: Callable[[], None]) -> None:
         """Call when others have had their turn, then see to what is ready."""
 

@@ -21,6 +21,7 @@ from graphwire.types import TerminalStatus
 from graphwire.values import Deleted, Frozen
 
 NO_RESULT: Final = Raw(b"")
+NULL: Final = Raw(b"null")
 
 
 class _Record(Struct, frozen=True, omit_defaults=True, tag_field="kind"):
@@ -108,12 +109,19 @@ class Sleeps(_Record, frozen=True, tag="sleeps", omit_defaults=True):
 
 
 class Suspended(_Record, frozen=True, tag="suspended", omit_defaults=True):
-    """An activation waits for an answer from outside."""
+    """An activation waits for an answer from outside.
+
+    Attributes:
+        payload: What is asked, any JSON value.
+        schema: JSON Schema of the answer.
+    """
 
     activation: str
     interrupt_id: str
     number: int = 1
     expires_us: int | None = None
+    payload: Raw = NULL
+    schema: Raw | None = None
 
 
 class Answered(_Record, frozen=True, tag="answered"):
@@ -131,15 +139,17 @@ class Edited(_Record, frozen=True, tag="edited", omit_defaults=True):
     deleted: Sequence[str] = ()
 
 
-class Paused(_Record, frozen=True, tag="paused"):
+class Paused(_Record, frozen=True, tag="paused", omit_defaults=True):
     """Nothing more is dispatched.
 
     Attributes:
         active_ns: How long the execution was neither paused nor suspended so far.
+        is_told: Whether nothing runs any more and ``execution_paused`` was published.
     """
 
     reason: str
     active_ns: int
+    is_told: bool = True
 
 
 class Resumed(_Record, frozen=True, tag="resumed"):
@@ -214,6 +224,11 @@ class Recorder:
         self._outbox = outbox
         self._hub = hub
         self._first = 0
+
+    @property
+    def next_seq(self) -> int:
+        """The number that the next event gets."""
+        return self._hub.published + 1
 
     def begin(self) -> None:
         """The events of a record come next."""
@@ -296,10 +311,13 @@ class Recorder:
         name = attempt.activation.id
         self._add(Sleeps(self._hub.published, name, until_us, number, attempt.interrupted, since_us))
 
-    def suspended(self, attempt: Attempt, interrupt_id: str, expires_us: int | None) -> None:
+    def suspended(
+        self, attempt: Attempt, interrupt_id: str, expires_us: int | None, payload: bytes, schema: bytes | None
+    ) -> None:
         """The activation waits for an answer, at most until a wall time."""
-        name = attempt.activation.id
-        self._add(Suspended(self._hub.published, name, interrupt_id, attempt.number, expires_us))
+        shape = None if schema is None else Raw(schema)
+        name, seq = attempt.activation.id, self._hub.published
+        self._add(Suspended(seq, name, interrupt_id, attempt.number, expires_us, Raw(payload), shape))
 
     def answered(self, interrupt_id: str, value: bytes) -> None:
         """An interrupt was answered with a JSON value."""
@@ -316,9 +334,9 @@ class Recorder:
             )
         )
 
-    def paused(self, reason: str, active_ns: int) -> None:
-        """The execution is paused; it was active so long until now."""
-        self._add(Paused(self._hub.published, reason, active_ns))
+    def paused(self, reason: str, active_ns: int, *, is_told: bool = True) -> None:
+        """The execution is paused, or is to be as soon as nothing runs; it was active so long until now."""
+        self._add(Paused(self._hub.published, reason, active_ns, is_told))
 
     def resumed(self) -> None:
         """The execution goes on."""

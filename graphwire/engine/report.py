@@ -33,10 +33,10 @@ class Reporter:
         self._outbox = outbox
         self.full = full
 
-    def node(self, attempt: Attempt, event: EventData) -> None:
-        """Append an event of a node."""
+    def node(self, attempt: Attempt, event: EventData) -> int:
+        """Append an event of a node; return its number."""
         activation = attempt.activation
-        self._append(
+        seq = self._append(
             event,
             node_id=attempt.node.id,
             activation=activation.id,
@@ -45,6 +45,7 @@ class Reporter:
         )
         if not self._outbox.is_submitted:
             self._outbox.submit()
+        return seq
 
     def execution(self, event: EventData) -> int:
         """Append an event of the execution itself; return its number."""
@@ -73,6 +74,10 @@ class Reporter:
             self.node(attempt, types.JoinReleased(missing=missing))
         for conflict in conflicts:
             self.node(attempt, conflict_event(conflict))
+        self.begun_again(attempt)
+
+    def begun_again(self, attempt: Attempt) -> None:
+        """An attempt begins, of an activation whose join was told before."""
         self.node(attempt, types.NodeStarted(node_type=attempt.node.type, attempt=attempt.number))
 
     def completed(self, attempt: Attempt, duration_ms: float, route: Route, result: bytes) -> None:

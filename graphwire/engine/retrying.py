@@ -78,6 +78,7 @@ class Retrying:
             again=again,
             folded=attempt.folded,
             emitted=attempt.emitted,
+            asked=attempt.asked,
         )
         if self._gate is not None:
             following.follows = self._gate.published()

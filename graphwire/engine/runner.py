@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import msgspec
@@ -13,8 +14,9 @@ from msgspec import Raw
 
 from graphwire.clock import Clock, utc
 from graphwire.engine.attempt import Attempt, Phase
+from graphwire.engine.commands import Cancel, Command, require_allowed
 from graphwire.engine.context import EMPTY, Context
-from graphwire.engine.ending import End, timeout
+from graphwire.engine.ending import End, timeout, unanswered
 from graphwire.engine.execution import Execution
 from graphwire.engine.glance import Glance, Glances
 from graphwire.engine.lanes import GRACE_S, Lanes, Spawn
@@ -25,8 +27,9 @@ from graphwire.engine.progress import Estimate, Progress
 from graphwire.engine.records import Recorder
 from graphwire.engine.report import Reporter
 from graphwire.engine.starting import Past, Start as Start, log_of, record_of
+from graphwire.engine.suspending import Interrupt
 from graphwire.engine.voice import Voice, resolver
-from graphwire.errors import CommandNotAllowed, StorageUnavailable
+from graphwire.errors import StorageUnavailable
 from graphwire.events import types
 from graphwire.events.hub import Hub
 from graphwire.events.notices import ExecutionProgress
@@ -62,6 +65,7 @@ class Runner:
         is_restorable: bool = True,
         queued: types.ExecutionQueued | None = None,
         past: Past | None = None,
+        is_attended: bool = True,
     ) -> None:
         """Make the runner.
 
@@ -71,6 +75,7 @@ class Runner:
             is_restorable: Commits leave deltas in the store; without them nobody can go on after a crash.
             queued: It waits for its turn: ``begin`` comes between ``accept`` and ``run``.
             past: An earlier process has accepted it; it is queued, and ``accept`` is not called.
+            is_attended: Somebody answers what nodes ask; else it fails where all that is active waits for input.
         """
         self.id = id
         self.graph_id = GraphId(plan.definition.id)
@@ -109,7 +114,10 @@ class Runner:
         self._storing: set[asyncio.Future[None]] = set()
         self._voice = Voice(self, self._lanes.turn(), is_in_order=self._is_in_order)
         self.from_threads = self._voice.from_threads
-        self._stopping_from: int | None = None
+        self._statuses: deque[tuple[int, Status]] = deque()
+        self._told: Status = "running" if queued is None else "queued"
+        self._is_stopping = self._is_paused = False
+        self._is_attended = is_attended
         self._waits_for_room = False
 
     # Both cost memory that one which waits for its turn does without.
@@ -163,17 +171,18 @@ class Runner:
 
     def requeue(self, queued: types.ExecutionQueued) -> None:
         """Tell the place again of one that is queued."""
-        if self._begun_seq is None and self._stopping_from is None and not self.hub.is_lost:
+        if self._begun_seq is None and not self._is_stopping and not self.hub.is_lost:
             self._queued = queued
             self._report.execution(queued)
 
     def begin(self) -> bool:
         """Begin one that was queued; ``run`` comes next. False where it was ended meanwhile: then it does not."""
-        if self.hub.is_lost or self._stopping_from is not None or self._over.is_set():
+        if self.hub.is_lost or self._is_stopping or self._over.is_set():
             return False
         now = utc(self._clock.wall_ns())
         self._outbox.turn(self.log.next_seq, Turn("running", now, begins=self.graph_version))
         self._begun_seq, self._begun_ns = self.log.next_seq, self.log.elapsed_ns()
+        self._statuses.append((self._begun_seq, "running"))
         self._report.execution(self._started())
         return True
 
@@ -191,17 +200,14 @@ class Runner:
         """Carry the execution out; returns when its end is stored, by whomever. Called once, after ``accept``."""
         if self.hub.is_lost:
             return
-        limit_s = self._start.timeout_s or self.plan.timeout_s
-        if limit_s is not None:
-            self._limit = self._loop.call_later(limit_s, self._time_is_up, limit_s)
+        self._run_clock()
         self._glances.keep()
         self._lanes.start()
         await self._over.wait()
 
     def abort(self) -> None:
         """Let go of everything at once, as if the process had died."""
-        if self._limit is not None:
-            self._limit.cancel()
+        self._stop_clock()
         self._lanes.abort()
         self._is_over()
 
@@ -228,10 +234,9 @@ class Runner:
         """The status as it may be told: terminal only once the end is stored."""
         if self.hub.closed:
             return self.execution.status
-        since, visible = self._stopping_from, self.hub.visible
-        if since is not None and visible >= since:
-            return "stopping"
-        return "queued" if self._begun_seq is None or visible < self._begun_seq else "running"
+        while self._statuses and self._statuses[0][0] <= self.hub.visible:
+            self._told = self._statuses.popleft()[1]
+        return self._told
 
     @property
     def queued(self) -> types.ExecutionQueued | None:
@@ -260,13 +265,21 @@ class Runner:
     # --- commands -------------------------------------------------------------------------------------------------
 
     async def cancel(self, reason: str | None = None, by: str | None = None, *, claim: Claim | None = None) -> int:
-        """Cancel the execution; safe to repeat. Returns the number of the stored ``command_accepted`` event.
+        """Cancel the execution; safe to repeat. As ``command``."""
+        return await self.command(Cancel(reason), by, claim=claim)
+
+    async def command(self, command: Command, by: str | None = None, *, claim: Claim | None = None) -> int:
+        """Carry a command out; returns the number of its stored ``command_accepted`` event.
+
+        Commands have their effect in the order of these events, whoever gives them.
 
         Args:
+            by: Who gave it.
             claim: Stored with that event.
 
         Raises:
-            CommandNotAllowed: It has ended.
+            CommandNotAllowed: It does not fit the status, or the execution has ended.
+            GraphwireError: Likewise, by what the command says of itself.
             StorageUnavailable: The command cannot be stored now.
         """
         unavailable = self._store.unavailable
@@ -276,29 +289,61 @@ class Runner:
             await self._over.wait()
             if self.hub.is_lost:
                 raise StorageUnavailable("The execution has ended elsewhere.")
-            raise CommandNotAllowed(f"cannot cancel: the execution is {self.status}", status=self.status, allowed=[])
+        status = "queued" if self._begun_seq is None and not self._is_stopping else self.execution.status
+        require_allowed(command.name, status)
+        command.check(self.execution)
         if claim is not None:
             self._outbox.claim(self.log.next_seq, claim)
-        arguments = msgspec.json.encode({"reason": reason})
-        self._report.execution(
-            types.CommandAccepted(command="cancel", arguments=Raw(arguments), by=msgspec.UNSET if by is None else by)
+        event = types.CommandAccepted(
+            command=command.name, arguments=Raw(command.arguments()), by=msgspec.UNSET if by is None else by
         )
-        seq = self.hub.published
-        self.execution.stop(End("cancelled", reason=reason))
+        seq = self._report.execution(event)
+        self._lanes.call(partial(command.apply, self.execution, by))
         await self._until_stored(seq)
         return seq
+
+    def interrupts(self) -> list[Interrupt]:
+        """Return what waits for an answer, as far as it may be told."""
+        visible = self.hub.visible
+        return [each for each in self.execution.suspending.interrupts.values() if each.seq <= visible]
+
+    # --- time limit -----------------------------------------------------------------------------------------------
+
+    def _run_clock(self) -> None:
+        """Let the time limit count, from now on."""
+        limit_s = self._start.timeout_s or self.plan.timeout_s
+        if limit_s is not None and self._limit is None and self.execution.status != "paused":
+            left_s = limit_s - self.execution.control.active_ns() / 1e9
+            self._limit = self._loop.call_later(max(0.0, left_s), self._time_is_up, limit_s)
+
+    def _stop_clock(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
 
     def _time_is_up(self, limit_s: float) -> None:
         self.execution.stop(timeout("limits.timeout_s", limit_s))
 
-    def stopping(self) -> None:
+    def became(self, status: Status) -> None:
         """See ``ending.Host``."""
-        self._stopping_from = self.hub.published
+        self._statuses.append((self.hub.published, status))
+        self._is_stopping = status == "stopping"
+        if status == "paused":
+            self._is_paused = True
+            self._outbox.turn(self.hub.published, Turn("paused", utc(self._clock.wall_ns())))
+            self._stop_clock()
+            asking = self.execution.suspending.asking
+            if asking and not self._is_attended:
+                self._lanes.call_soon(partial(self.execution.stop, unanswered(asking)))
+        elif status != "stopping":
+            if self._is_paused:
+                self._is_paused = False
+                self._outbox.turn(self.hub.published, Turn("running", utc(self._clock.wall_ns())))
+            self._run_clock()
 
     def before_end(self, end: End) -> None:
         """See ``ending.Host``: the last progress is told directly before the terminal event."""
-        if self._limit is not None:
-            self._limit.cancel()
+        self._stop_clock()
         self._tell_progress(self._estimate.ended(self.execution))
 
     def after_end(self, end: End, record: Callable[[], ExecutionEnd]) -> None:
@@ -374,7 +419,7 @@ class Runner:
     def moved(self, now_ns: int) -> None:
         """Tell the progress, at most four times a second."""
         self._glances.keep()
-        if now_ns >= self._next_notice and self.execution.status == "running":
+        if now_ns >= self._next_notice and self.execution.end is None:
             self._next_notice = now_ns + NOTICE_NS
             self._tell_progress(self._estimate.of(self.execution))
 

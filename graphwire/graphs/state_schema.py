@@ -42,10 +42,10 @@ class StateSchema:
             raise _invalid("", "the schema refers to something that is not in it") from None
         self.keys = _keys(document)
 
-    def problems(self, state: Any, *, at: str = "") -> list[Problem]:
+    def problems(self, state: Any, *, at: str = "", code: str = "state_invalid") -> list[Problem]:
         """Return what is wrong with a whole state, at most 100 things; ``at`` begins their pointers."""
         errors = islice(self._validator.iter_errors(state), _PROBLEMS_LIMIT)
-        return [Problem(at + pointer(*error.instance_path), "state_invalid", _shown(error)) for error in errors]
+        return [Problem(at + pointer(*error.instance_path), code, _shown(error)) for error in errors]
 
 
 def _keys(schema: Mapping[str, Any]) -> frozenset[str] | None:
