@@ -219,6 +219,17 @@ _OF_STATES: Mapping[str, Advice] = {
         "cannot cancel: the execution is completed",
         {"current": "completed", "allowed": []},
     ),
+    "nothing_ready": Advice(
+        "Answer what the execution waits for (`interrupts`), or `resume` it; a step runs what is ready.",
+        "there is nothing that a step could run",
+        {"current": "paused"},
+    ),
+    "interrupt_closed": Advice(
+        "Look at `interrupts` of the execution: those are open. This one was answered, has expired, or its node was "
+        "ended.",
+        'the interrupt "k3v9d0f1a2b3c4d5.1" is closed',
+        {"interrupt_id": "k3v9d0f1a2b3c4d5.1"},
+    ),
     "graph_in_use": Advice(
         "Wait until its executions have ended, or delete with `?force=true`, which cancels them first.",
         "2 executions of this graph have not ended",
@@ -283,6 +294,9 @@ _OF_EXECUTIONS: Mapping[str, Advice] = {
     "timeout": Advice(
         "Raise `timeout_s` of the node, or `limits.timeout_s` of the start; or make the work smaller. `on_error` and "
         "an error edge say how the graph goes on."
+    ),
+    "interrupt_expired": Advice(
+        "Answer sooner, raise `timeout_s` of the interrupt, or give the node an error edge for when nobody does."
     ),
     "routing_error": Advice("Mend the expression of the edge, or the targets of the `Goto`, that the message names."),
     "input_error": Advice("Give the state key that the message names, in the start's `state` or by an earlier node."),

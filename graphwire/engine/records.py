@@ -113,7 +113,7 @@ class Suspended(_Record, frozen=True, tag="suspended", omit_defaults=True):
 
     Attributes:
         payload: What is asked, any JSON value.
-        schema: JSON Schema of the answer.
+        schema: JSON Schema of the answer; empty where any value will do.
     """
 
     activation: str
@@ -121,7 +121,7 @@ class Suspended(_Record, frozen=True, tag="suspended", omit_defaults=True):
     number: int = 1
     expires_us: int | None = None
     payload: Raw = NULL
-    schema: Raw | None = None
+    schema: Raw = NO_RESULT
 
 
 class Answered(_Record, frozen=True, tag="answered"):
@@ -315,7 +315,7 @@ class Recorder:
         self, attempt: Attempt, interrupt_id: str, expires_us: int | None, payload: bytes, schema: bytes | None
     ) -> None:
         """The activation waits for an answer, at most until a wall time."""
-        shape = None if schema is None else Raw(schema)
+        shape = NO_RESULT if schema is None else Raw(schema)
         name, seq = attempt.activation.id, self._hub.published
         self._add(Suspended(seq, name, interrupt_id, attempt.number, expires_us, Raw(payload), shape))
 

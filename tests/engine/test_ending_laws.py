@@ -71,6 +71,14 @@ class Stage:
         if attempt in self._timed:
             self._timed.remove(attempt)
 
+    def stop_clock(self, attempt: Attempt) -> None: ...
+
+    def run_clock(self, attempt: Attempt) -> None: ...
+
+    def expire_at(self, interrupt_id: str, wall_us: int) -> None: ...
+
+    def forget_interrupt(self, interrupt_id: str) -> None: ...
+
     def call_soon(self, callback: Callable[[], None]) -> None:
         self._soon.append(callback)
 

@@ -62,8 +62,11 @@ def test_each_record_comes_back_as_it_was() -> None:
         ),
         (lambda to: to.stopping("cancelled", reason="enough"), records.Stopping(1, "cancelled", None, "enough")),
         (lambda to: to.sleeps(attempt, 12, 4), records.Sleeps(1, name, 12, 4, 1)),
-        (lambda to: to.suspended(attempt, "i", None), records.Suspended(1, name, "i", 3)),
-        (lambda to: to.suspended(attempt, "i", 12), records.Suspended(1, name, "i", 3, 12)),
+        (lambda to: to.suspended(attempt, "i", None, b"null", None), records.Suspended(1, name, "i", 3)),
+        (
+            lambda to: to.suspended(attempt, "i", 12, b"[1]", b"{}"),
+            records.Suspended(1, name, "i", 3, 12, Raw(b"[1]"), Raw(b"{}")),
+        ),
         (lambda to: to.answered("i", b'{"a":1}'), records.Answered(1, "i", Raw(b'{"a":1}'))),
         (
             lambda to: to.edited("w", {"a": b"[1]", "b": DELETE}),

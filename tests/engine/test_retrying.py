@@ -321,6 +321,14 @@ class Stage:
     def forget(self, attempt: Attempt) -> None:
         self.waits.pop(attempt, None)
 
+    def stop_clock(self, attempt: Attempt) -> None: ...
+
+    def run_clock(self, attempt: Attempt) -> None: ...
+
+    def expire_at(self, interrupt_id: str, wall_us: int) -> None: ...
+
+    def forget_interrupt(self, interrupt_id: str) -> None: ...
+
     def call_soon(self, callback: Callable[[], None]) -> None:
         callback()
 
