@@ -215,6 +215,18 @@ class RoutingError(NodeError):
     code, title = "routing_error", "Routing error"
 
 
+class NoRoute(RoutingError):
+    """No case of a switch holds, and it has no default."""
+
+    code, title = "no_route", "No route"
+
+
+class LoopLimitExceeded(NodeError):
+    """The condition of a ``while`` still holds after ``max_iterations``."""
+
+    code, title = "loop_limit_exceeded", "Loop limit exceeded"
+
+
 class InputError(NodeError):
     """What a node needs is missing from the state, or is of the wrong kind."""
 

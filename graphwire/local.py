@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,17 +12,21 @@ from graphwire.engine.context import Context
 from graphwire.engine.ending import End, timeout, unanswered
 from graphwire.engine.execution import Execution
 from graphwire.engine.lanes import GRACE_S, Lanes
+from graphwire.engine.linking import Part, compile_linked
 from graphwire.engine.options import Options
-from graphwire.engine.plan import ERRORS, Plan, compile_plan
+from graphwire.engine.plan import ERRORS, Plan
 from graphwire.engine.ports import ExecutionEnd
 from graphwire.engine.reducers import to_bytes
 from graphwire.engine.runner import Start
 from graphwire.engine.start_state import freeze_start
 from graphwire.engine.supervisor import Supervisor
+from graphwire.errors import Problem, quoted
 from graphwire.events.encoding import Envelope, decode_line
 from graphwire.events.types import EventData
 from graphwire.graphs.builder import Graph
-from graphwire.graphs.validation import check
+from graphwire.graphs.registry import Registry
+from graphwire.graphs.shape import invalid_graph
+from graphwire.graphs.validation import examined
 from graphwire.ids import draw_seed, new_execution_id
 from graphwire.live_run import Finished, start_live
 from graphwire.nodes import builtin_registry
@@ -35,15 +39,33 @@ _AS_FINISHED, _IN_ORDER = Options(), Options(in_order=True)
 _LOG = logging.getLogger(__name__)
 
 
-def prepare(graph: Graph) -> Plan:
+def prepare(graph: Graph, graphs: Iterable[Graph] = ()) -> Plan:
     """Check a graph and make it ready to run any number of times.
 
+    Args:
+        graph: The graph.
+        graphs: Those that it names by their ids. Those that were given to ``Graph.subgraph`` are known.
+
     Raises:
-        GraphInvalid: With every problem of the definition.
+        GraphInvalid: With every problem of the definition; or a graph that it runs cannot run.
     """
     registry = builtin_registry()
-    definition, _ = check(graph.value, registry, code=graph.code)
-    return compile_plan(definition, registry, graph.code)
+    known: dict[str, Graph] = {}
+    for each in (graph, *graph.graphs, *graphs):
+        if known.setdefault(each.id, each) is not each:
+            detail = f"there are two graphs with the id {quoted(each.id)}"
+            raise invalid_graph([Problem("", "duplicate_graph", detail)])
+
+    def find(name: str) -> Part | None:
+        return _part(known[name], registry) if name in known else None
+
+    return compile_linked(_part(graph, registry), find, registry)
+
+
+def _part(graph: Graph, registry: Registry) -> Part:
+    code = graph.code
+    definition, findings = examined(graph.value, registry, code=code)
+    return Part(definition, code, findings.references)
 
 
 async def run(

@@ -299,6 +299,10 @@ _OF_EXECUTIONS: Mapping[str, Advice] = {
         "Answer sooner, raise `timeout_s` of the interrupt, or give the node an error edge for when nobody does."
     ),
     "routing_error": Advice("Mend the expression of the edge, or the targets of the `Goto`, that the message names."),
+    "no_route": Advice("Give the `switch` a `default`, or handle the failure with an error edge."),
+    "loop_limit_exceeded": Advice(
+        "Let the body of the `while` write what makes its condition false, or raise `max_iterations`."
+    ),
     "input_error": Advice("Give the state key that the message names, in the start's `state` or by an earlier node."),
     "reducer_error": Advice("Let the nodes write values of the kind that the key's reducer takes."),
     "merge_conflict": Advice("Choose a reducer or another merge policy for the key, or let one node alone write it."),

@@ -12,8 +12,9 @@ from graphwire.engine.plan import Plan, compile_plan
 from graphwire.errors import GraphInvalid, InvalidInput, Problem
 from graphwire.graphs.code import Code
 from graphwire.graphs.definition import GraphDefinition, parse_definition
+from graphwire.graphs.references import Reference
 from graphwire.graphs.registry import Registry
-from graphwire.graphs.validation import Findings, check, refusal, validate
+from graphwire.graphs.validation import Findings, examined, refusal, validate
 from graphwire.json_text import read_json
 from graphwire.types import GraphId
 
@@ -30,11 +31,17 @@ class Runnable:
     """A version, ready to be started.
 
     Attributes:
-        node_ids: Of all its nodes, those inside bodies included.
+        node_ids: Of all its nodes, those inside bodies included, and of the graphs that it runs.
+        references: The graphs that it names, whose plans are not there yet.
     """
 
     plan: Plan
     node_ids: frozenset[str] = field(repr=False)
+    references: Sequence[Reference] = ()
+
+    def with_plan(self, plan: Plan) -> "Runnable":
+        """Return it with the plans of the graphs that it runs."""
+        return self if plan is self.plan else Runnable(plan, frozenset(_node_ids(plan)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +57,12 @@ class Checked:
     definition: GraphDefinition
     text: bytes
     digest: str
+    findings: Findings
     warnings: Sequence[Problem]
 
     @classmethod
-    def of(cls, definition: GraphDefinition, warnings: Sequence[Problem]) -> "Checked":
-        return cls(definition, definition.to_json(), definition.digest(), warnings)
+    def of(cls, definition: GraphDefinition, findings: Findings) -> "Checked":
+        return cls(definition, definition.to_json(), definition.digest(), findings, findings.warnings)
 
     @property
     def id(self) -> GraphId:
@@ -104,7 +112,7 @@ class Derived:
     ) -> Checked:
         """Check a definition, or a JSON value that is to be one. Raises as ``checked``."""
         limits = {"max_nodes": self._max_nodes, "max_edges": self._max_edges}
-        return Checked.of(*check(value, self._registry, code=code, known=known, **limits))
+        return Checked.of(*examined(value, self._registry, code=code, known=known, **limits))
 
     async def judged(self, value: Any) -> Judged:
         """Say all that can be said about a definition that came as data."""
@@ -157,7 +165,7 @@ class Derived:
         found = await self.findings(stored, code)
         if found.problems:
             raise refusal(found)
-        return await self._remembered(self._runnable, stored, lambda: self._compiled(stored, code))
+        return await self._remembered(self._runnable, stored, lambda: self._compiled(stored, code, found.references))
 
     async def replayable(self, stored: StoredVersion, code: Code) -> Plan:
         """Return the plan of a version for repeating its commits, which calls no code.
@@ -198,9 +206,12 @@ class Derived:
     def _validated(self, value: GraphDefinition | Any, code: Code | None) -> Findings:
         return validate(value, self._registry, code=code, max_nodes=self._max_nodes, max_edges=self._max_edges)
 
-    def _compiled(self, stored: StoredVersion, code: Code | None) -> _Weighed[Runnable]:
+    def _compiled(
+        self, stored: StoredVersion, code: Code | None, references: Sequence[Reference]
+    ) -> _Weighed[Runnable]:
         planned = self._planned(stored, code or Code())
-        return _Weighed(Runnable(planned.value, frozenset(_node_ids(planned.value))), planned.weight)
+        node_ids = frozenset(_node_ids(planned.value))
+        return _Weighed(Runnable(planned.value, node_ids, references), planned.weight)
 
     def _planned(self, stored: StoredVersion, code: Code) -> _Weighed[Plan]:
         definition = _parsed(stored)
@@ -246,8 +257,13 @@ def _is_large(value: Any) -> bool:
 def _node_ids(plan: Plan) -> list[str]:
     found: list[str] = []
     waiting = [plan]
+    seen: set[int] = set()
     while waiting:
-        for node in waiting.pop().nodes:
+        each = waiting.pop()
+        if id(each) in seen:  # several nodes may run the same graph
+            continue
+        seen.add(id(each))
+        for node in each.nodes:
             found.append(node.id)
             if node.body is not None:
                 waiting.append(node.body)

@@ -16,7 +16,7 @@ from app.services.graphs import GraphService
 from app.services.presence import Presence
 from app.services.readers import opener
 from app.services.sharing import LookUps
-from app.services.starts import Wishes, prepare
+from app.services.starts import Wishes, graphs_of, prepare
 from app.services.states import States, replay
 from app.services.views import ConflictView, ExecutionView, StateView
 from app.storage.repositories.executions import (
@@ -176,7 +176,7 @@ class ExecutionService:
         """
         runner = self._supervisor.get(execution_id)
         if runner is not None:
-            nodes = await self._known_nodes(runner.graph_id, runner.graph_version)
+            nodes = await self._known_nodes(runner.graph_id, runner.graph_version, runner.plan.graphs)
             return Followed(execution_id, runner.hub, nodes)
         foreign = await self._foreign.find(execution_id)
         if foreign is not None:
@@ -313,10 +313,12 @@ class ExecutionService:
         return runner
 
     async def _follow_stored(self, execution_id: ExecutionId) -> Followed:
-        summary = (await self._stored(execution_id)).summary
-        nodes = (
-            None if summary.engine == "foreign" else await self._known_nodes(summary.graph_id, summary.graph_version)
-        )
+        stored = await self._stored(execution_id)
+        summary = stored.summary
+        nodes = None
+        if summary.engine != "foreign":
+            graphs = graphs_of(stored.options)
+            nodes = await self._known_nodes(summary.graph_id, summary.graph_version, graphs)
         last_seq = summary.last_seq
         if last_seq is None:
             last_seq = await self._repository.last_seq(execution_id)
@@ -332,7 +334,7 @@ class ExecutionService:
         summary = stored.summary
         progress = None
         if summary.status == "completed" and summary.engine == "graphwire":
-            nodes = await self._known_nodes(summary.graph_id, summary.graph_version)
+            nodes = await self._known_nodes(summary.graph_id, summary.graph_version, graphs_of(stored.options))
             count = len(nodes or ())
             progress = Progress(100.0, count, count)
         return _view(summary, errors=stored.errors or b"[]", progress=progress)
@@ -349,9 +351,9 @@ class ExecutionService:
             return view_foreign(foreign)
         return _view(summary)
 
-    async def _known_nodes(self, graph_id: GraphId, version: int) -> frozenset[str] | None:
+    async def _known_nodes(self, graph_id: GraphId, version: int, graphs: Mapping[str, int]) -> frozenset[str] | None:
         try:
-            return (await self._graphs.runnable(graph_id, version)).node_ids
+            return (await self._graphs.runnable(graph_id, version, graphs)).node_ids
         except (NotFound, InvalidInput, CodeChanged):
             return None
 

@@ -11,11 +11,12 @@ from typing import Any
 from app.services.deletions import Deletions
 from app.services.derived import LARGE_DEFINITION_BYTES, Checked, Derived, Judged, Runnable
 from app.services.errors import CodeChanged, GraphExists, GraphReadOnly, PreconditionRequired
+from app.services.graph_views import Adopted, GraphView, ListedGraph
+from app.services.links import Links
 from app.services.remembered import Memory, Part
 from app.storage.errors import RevisionConflict
 from app.storage.repositories.graphs import (
     FROM_API,
-    GraphInfo,
     GraphPage,
     GraphRepository,
     NewVersion,
@@ -34,6 +35,7 @@ from graphwire.graphs.code import Code
 from graphwire.graphs.definition import GraphDefinition
 from graphwire.graphs.difference import Difference, difference
 from graphwire.graphs.loader import Loaded
+from graphwire.graphs.references import Named
 from graphwire.graphs.registry import Registry
 from graphwire.graphs.validation import Findings
 from graphwire.json_text import read_json
@@ -46,34 +48,6 @@ ABSENT: Container[int] = frozenset({0})
 """What a change expects that may only make a graph."""
 MARKED_BYTES = 1_000_000
 """Of definitions that a page of graphs looks at, where it is not known yet whether they are valid."""
-
-
-@dataclass(frozen=True, slots=True)
-class GraphView:
-    """A version of a graph, as it is stored, with what can be said against it.
-
-    Attributes:
-        problems: Why it cannot run any more, and what is wrong with the file that should have replaced it.
-    """
-
-    id: GraphId
-    version: int
-    definition: bytes
-    warnings: Sequence[Problem] = ()
-    problems: Sequence[Problem] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ListedGraph:
-    """A graph in a list.
-
-    Attributes:
-        is_valid: Whether its newest version can run; None where nobody has looked yet.
-    """
-
-    info: GraphInfo
-    is_valid: bool | None
-    is_read_only: bool
 
 
 @dataclass(slots=True)
@@ -89,20 +63,6 @@ class _Folder:
     code: Code | None = None
     problems: Sequence[Problem] = ()
     is_gone: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Adopted:
-    """What the adoption of a graph did. ``is_changed`` where it made the version.
-
-    Attributes:
-        is_taken: Whether the graph was one that was made through the API.
-    """
-
-    version: int
-    is_changed: bool
-    is_taken: bool
-    warnings: Sequence[Problem]
 
 
 class GraphService:
@@ -129,6 +89,7 @@ class GraphService:
         self._clock = clock
         self._derived = Derived(registry, memory, max_nodes=max_nodes, max_edges=max_edges)
         self._deletions = Deletions(supervisor)
+        self._links = Links(self._find, self._findings, self._ready)
         self._folders: dict[GraphId, _Folder] = {}
         self._stored = Part[StoredVersion](memory)
         self._latest = Memory(MAX_NUMBERS)
@@ -175,7 +136,7 @@ class GraphService:
             InvalidInput: It is not valid.
             GraphExists: There is one with its id.
         """
-        checked = await self._derived.checked(value)
+        checked = await self._links.checked(await self._derived.checked(value))
         try:
             done = await self._put(checked, source=FROM_API, expected=ABSENT, claim=claim)
         except RevisionConflict:
@@ -204,7 +165,8 @@ class GraphService:
         given = value.get("id") if isinstance(value, dict) else None
         detail = f"the id must be {quoted(graph_id)}, as in the address"
         is_other = isinstance(given, str) and given != graph_id
-        checked = await self._derived.checked(value, [Problem("/id", "wrong_id", detail)] if is_other else [])
+        known = [Problem("/id", "wrong_id", detail)] if is_other else []
+        checked = await self._links.checked(await self._derived.checked(value, known))
         try:
             done = await self._put(checked, source=FROM_API, expected=ABSENT if expected is None else expected)
         except RevisionConflict as error:
@@ -326,7 +288,7 @@ class GraphService:
 
     async def judge(self, value: Any) -> Judged:
         """Say all that can be said about a definition; stores nothing."""
-        return await self._derived.judged(value)
+        return await self._links.judged(value, await self._derived.judged(value))
 
     def node_types(self) -> Sequence[dict[str, Any]]:
         """Return what a definition may name as ``type``."""
@@ -334,25 +296,37 @@ class GraphService:
 
     # --- for executions -------------------------------------------------------------------------------------------
 
-    async def runnable(self, graph_id: GraphId, version: int | None = None) -> Runnable:
+    async def runnable(
+        self, graph_id: GraphId, version: int | None = None, graphs: Mapping[str, int] | None = None
+    ) -> Runnable:
         """Return a version ready to be started; None is the newest.
+
+        Args:
+            graphs: ``Plan.graphs`` of an execution that has started; None takes the newest that are not deleted.
 
         Raises:
             NotFound: There is no such graph.
             InvalidInput: There is no such version, or it is not valid any more.
             CodeChanged: It is an old version, and the code that it names is not what it was.
         """
+        return await self._links.whole(await self._alone(graph_id, version), graphs)
+
+    async def _alone(self, graph_id: GraphId, version: int | None) -> Runnable:
         latest = await self._newest(graph_id)
         wanted = latest.info.version if version is None else version
         known = self._derived.known((graph_id, wanted))
         if known is not None:
             return known
-        stored = latest if wanted == latest.info.version else await self._named_version(graph_id, wanted)
-        code = self._code_of(stored)
+        return await self._ready(
+            latest if wanted == latest.info.version else await self._named_version(graph_id, wanted)
+        )
+
+    async def _ready(self, stored: StoredVersion) -> Runnable:
+        code, version = self._code_of(stored), stored.info.version
         digest = None if code is None else code.digest
         # Where there is no code, the version is not valid, which says more.
         if stored.info.code_digest is not None and digest and digest != stored.info.code_digest:
-            raise CodeChanged(f"the code of version {wanted} is not what it was", version=wanted)
+            raise CodeChanged(f"the code of version {version} is not what it was", version=version)
         return await self._derived.runnable(stored, code)
 
     async def replayable(self, graph_id: GraphId, version: int) -> Plan:
@@ -370,9 +344,26 @@ class GraphService:
     # --- parts ----------------------------------------------------------------------------------------------------
 
     async def _view(self, stored: StoredVersion) -> GraphView:
-        found = await self._derived.findings(stored, self._code_of(stored))
-        info = stored.info
+        found, info = await self._findings(stored), stored.info
+        found = await self._links.found(info.graph_id, info.version, found)
         return GraphView(info.graph_id, info.version, stored.definition, found.warnings, found.problems)
+
+    async def _findings(self, stored: StoredVersion) -> Findings:
+        return await self._derived.findings(stored, self._code_of(stored))
+
+    async def _find(self, named: Named, graphs: Mapping[str, int] | None) -> StoredVersion | None:
+        """See ``Links``."""
+        graph_id, version = GraphId(named.graph), named.version
+        if version is None and graphs is not None:
+            version = graphs.get(named.graph)
+        try:
+            if version is None:
+                return await self._newest(graph_id)
+            if graphs is None:
+                return await self._known_version(graph_id, version)
+        except NotFound:
+            return None
+        return await self._repository.get_version(graph_id, version)
 
     async def _mark(self, page: GraphPage) -> None:
         """Find out which graphs of a page are valid, as far as its bound goes; one at least."""
@@ -414,7 +405,7 @@ class GraphService:
                 done = await self._repository.put(new, now=self._now(), expected=expected, claim=claim)
             finally:
                 self._changed(new.graph_id)
-        self._derived.note((new.graph_id, done.version), Findings((), tuple(checked.warnings)))
+        self._derived.note((new.graph_id, done.version), checked.findings)
         return done
 
     async def _newest(self, graph_id: GraphId) -> StoredVersion:

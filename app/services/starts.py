@@ -80,7 +80,7 @@ def prepare(wishes: Wishes, plan: Plan, claim: Claim | None = None) -> Start:
         "limits": dict(limits),
         "metadata": wishes.metadata,
     }
-    kept = {**told, "seed": seed, "entry": wishes.entry, "state": wishes.state}
+    kept = {**told, "seed": seed, "entry": wishes.entry, "state": wishes.state, "graphs": plan.graphs}
     return Start(
         state=state,
         options=Options(
@@ -100,3 +100,12 @@ def prepare(wishes: Wishes, plan: Plan, claim: Claim | None = None) -> Start:
         kept=msgspec.json.encode(kept),
         claim=claim,
     )
+
+
+class _Kept(msgspec.Struct):
+    graphs: dict[str, int] = {}
+
+
+def graphs_of(kept: bytes) -> Mapping[str, int]:
+    """Return the versions of the graphs that a stored start's graph runs (``Plan.graphs``)."""
+    return msgspec.json.decode(kept, type=_Kept).graphs

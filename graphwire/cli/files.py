@@ -1,32 +1,31 @@
 """A file with graphs, as the commands take it: Python, JSON or YAML."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from graphwire.engine.linking import Part
 from graphwire.errors import GraphInvalid, InvalidInput, NotFound, Problem, quoted
 from graphwire.graphs.builder import Graph
 from graphwire.graphs.code import Code, modules_named
-from graphwire.graphs.definition import GraphDefinition
 from graphwire.graphs.documents import format_of_suffix, read_document
 from graphwire.graphs.folder_files import FolderFile, read_file, read_files
 from graphwire.graphs.loader import MAX_FILE_BYTES
 from graphwire.graphs.python_run import PythonRun
 from graphwire.graphs.registry import Registry
-from graphwire.graphs.validation import check
+from graphwire.graphs.shape import invalid_graph
+from graphwire.graphs.validation import examined
 
 SUFFIXES: Final = (".py", ".json", ".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
-class FileGraph:
+class FileGraph(Part):
     """A graph that can run, and what is odd about it."""
 
-    definition: GraphDefinition
-    code: Code
-    warnings: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class GraphFile:
         return any(graph_id in (None, graph.definition.id) for graph in self.graphs)
 
     def graph(self, graph_id: str | None) -> FileGraph:
-        """Return the graph with this id; without one the only graph.
+        """Return the graph with this id; without one the only graph that no other one in the file runs.
 
         Raises:
             NotFound: There is none, or there are several to choose from.
@@ -58,8 +57,10 @@ class GraphFile:
         known = {graph.definition.id: graph for graph in self.graphs}
         if graph_id is not None and graph_id in known:
             return known[graph_id]
-        if graph_id is None and len(known) == 1:
-            return next(iter(known.values()))
+        run = {reference.graph for graph in self.graphs for reference in graph.references}
+        outermost = [graph for name, graph in known.items() if name not in run]
+        if graph_id is None and len(outermost) == 1:
+            return outermost[0]
         names = ", ".join(quoted(name) for name in known)
         if not known:
             raise NotFound(f"{self.path} holds no graph")
@@ -85,6 +86,41 @@ def read_graph_file(path: Path, registry: Registry, *, needs_graph: bool = True)
     return _read_document(file, text, registry)
 
 
+def graph_beside(file: GraphFile, graph_id: str, registry: Registry) -> FileGraph | None:
+    """Return the graph with an id in a file, or in one beside it: JSON, YAML, or Python with that id as its name.
+
+    Raises:
+        GraphInvalid: It cannot run.
+    """
+    if file.has(graph_id):
+        return file.graph(graph_id)
+    for beside in sorted(file.path.parent.iterdir(), key=lambda each: (each.stem != graph_id, each.name)):
+        if beside == file.path or beside.suffix not in SUFFIXES:
+            continue
+        if beside.suffix == ".py" and beside.stem != graph_id:
+            continue
+        if beside.suffix != ".py" and _id_in(beside) != graph_id:
+            continue
+        other = read_graph_file(beside, registry)
+        if other.problems and not other.has(graph_id):
+            raise invalid_graph(other.problems, other.left_out)
+        if other.has(graph_id):
+            return other.graph(graph_id)
+    return None
+
+
+def _id_in(path: Path) -> str | None:
+    file = read_file(path, max_bytes=MAX_FILE_BYTES)
+    format = format_of_suffix(path.suffix)
+    if not isinstance(file, FolderFile) or format is None:
+        return None
+    try:
+        value = read_document(file.data, format).value
+    except InvalidInput:
+        return None
+    return value.get("id") if isinstance(value, dict) else None
+
+
 def _read_document(file: FolderFile, text: str, registry: Registry) -> GraphFile:
     format = format_of_suffix(file.path.suffix)
     assert format is not None
@@ -94,12 +130,13 @@ def _read_document(file: FolderFile, text: str, registry: Registry) -> GraphFile
         return GraphFile(file.path, text, (), _problems(error), error.left_out)
     modules, failures = _modules(document.value, _run_beside(file.path.parent))
     try:
-        definition, warnings = check(document.value, registry, code=Code(modules=modules))
+        definition, found = examined(document.value, registry, code=Code(modules=modules))
     except InvalidInput as error:
         return GraphFile(file.path, text, (), document.located((*_problems(error), *failures)), error.left_out)
     if failures:
         return GraphFile(file.path, text, (), document.located(failures))
-    graph = FileGraph(definition, Code(modules=modules), document.located(warnings))
+    warnings = document.located(found.warnings)
+    graph = FileGraph(definition, Code(modules=modules), found.references, warnings)
     return GraphFile(file.path, text, (graph,))
 
 
@@ -110,6 +147,8 @@ def _read_python(file: FolderFile, text: str, registry: Registry, *, needs_graph
     except GraphInvalid as error:
         return GraphFile(file.path, text, (), _problems(error))
     found = {id(value): value for value in vars(module).values() if isinstance(value, Graph)}
+    for graph in list(found.values()):
+        found.update((id(value), value) for value in _given_to(graph))
     graphs: list[FileGraph] = []
     problems: list[Problem] = []
     left_out = 0
@@ -118,8 +157,8 @@ def _read_python(file: FolderFile, text: str, registry: Registry, *, needs_graph
         code = Code(graph.code.functions, modules={**modules, file.path.stem: module})
         problems += failures
         try:
-            definition, warnings = check(graph.value, registry, code=code)
-            graphs.append(FileGraph(definition, code, warnings))
+            definition, checked = examined(graph.value, registry, code=code)
+            graphs.append(FileGraph(definition, code, checked.references, checked.warnings))
         except InvalidInput as error:
             problems += _problems(error)
             left_out += error.left_out
@@ -130,6 +169,13 @@ def _read_python(file: FolderFile, text: str, registry: Registry, *, needs_graph
     if needs_graph and not found:
         problems.append(Problem("", "no_graph", "the file makes no Graph under a name of its own"))
     return GraphFile(file.path, text, tuple(graphs), tuple(problems), left_out)
+
+
+def _given_to(graph: Graph) -> Sequence[Graph]:
+    try:
+        return graph.graphs
+    except GraphInvalid:  # as reading its definition tells in a moment
+        return ()
 
 
 def _run_beside(folder: Path, *own: FolderFile) -> PythonRun:

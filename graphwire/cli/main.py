@@ -137,7 +137,7 @@ def run(
     if file.problems and not file.has(graph):
         show_problems(file, error_console())
         raise typer.Exit(WRONG_USE)
-    raise typer.Exit(run_graph(file.graph(graph), options))
+    raise typer.Exit(run_graph(file, graph, options))
 
 
 def is_on_server(name: str, server: str | None) -> bool:

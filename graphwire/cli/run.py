@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from rich.text import Text
 
-from graphwire.cli.files import FileGraph
+from graphwire.cli.files import GraphFile, graph_beside
 from graphwire.cli.live import LiveScreen, NoScreen, PlainScreen, Screen
 from graphwire.cli.printing import (
     NotWritten,
@@ -30,8 +30,8 @@ from graphwire.cli.printing import (
 )
 from graphwire.cli.run_view import RunView, in_words
 from graphwire.client.errors import ClientError
+from graphwire.engine.linking import compile_linked
 from graphwire.engine.options import Options
-from graphwire.engine.plan import compile_plan
 from graphwire.engine.progress import Progress
 from graphwire.engine.runner import Start
 from graphwire.engine.start_state import freeze_start
@@ -89,14 +89,18 @@ Begin: TypeAlias = Callable[[RunView], AbstractAsyncContextManager[Followed]]
 """Starts a run; takes what is shown of it, to say what is no event of it."""
 
 
-def run_graph(graph: FileGraph, options: RunOptions) -> int:
-    """Run a graph here, to its end, and return the exit status; see ``show_run``.
+def run_graph(file: GraphFile, graph_id: str | None, options: RunOptions) -> int:
+    """Run a graph of a file here, to its end, and return the exit status; see ``show_run``.
 
     Raises:
+        NotFound: The file has no such graph.
+        GraphInvalid: A graph that it runs is not there, or cannot run.
         StateInvalid: The state does not fit the graph.
         NotWritten: The result cannot be written; where that shows at once, nothing was started.
     """
-    plan = compile_plan(graph.definition, builtin_registry(), graph.code)
+    registry = builtin_registry()
+    with prints_aside():
+        plan = compile_linked(file.graph(graph_id), lambda name: graph_beside(file, name, registry), registry)
     start = Start(
         state=freeze_start(options.state, plan),
         options=Options(

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from msgspec import Struct
 
@@ -13,6 +13,9 @@ from graphwire.engine.state import State
 from graphwire.errors import NodeError
 from graphwire.events.types import EventData, Failure
 from graphwire.values import Frozen
+
+if TYPE_CHECKING:
+    from graphwire.engine.opened import Opened
 
 
 class Phase(Enum):
@@ -34,17 +37,20 @@ NOT_BEGUN: Final = (Phase.READY, Phase.WAITING)
 
 
 class Scope:
-    """A run of one plan: the graph itself, or the body of a ``foreach`` for one item.
+    """A run of one plan: the graph itself, or a body of an attempt that opened it.
 
     Attributes:
         name: Names its start token; "" for the root.
         path: The enclosing openers, outermost first, as in events; None for the root.
+        index: Its number among the scopes of its opener.
+        counted: The scope whose ``steps`` count its steps: the root, the item of a ``foreach`` that it is in.
         failure: Set once the scope is ending with an error.
         result: The single inner node's result, where the body is one node.
     """
 
     __slots__ = (
         "attempts",
+        "counted",
         "failure",
         "index",
         "name",
@@ -66,6 +72,7 @@ class Scope:
         self.opener: Attempt | None = None
         self.index = 0
         self.steps = 0
+        self.counted: Scope = self
         self.attempts: dict[Attempt, None] = {}
         self.failure: Failure | None = None
         self.result = b"null"
@@ -88,6 +95,7 @@ class Attempt(Struct, eq=False):
         on_turn: Called when its turn to speak comes (``ordering: deterministic``).
         held_ns: How long its node was seen to hold the event loop, at least; 0 if it was not.
         held: What it emitted, kept likewise.
+        opened: The child scopes of an attempt that is open.
         folded: What functions made of keys when its tokens' states were merged.
         reason: Why it is being ended from outside.
         asked: What its activation has asked from outside; None where it has asked nothing.
@@ -108,7 +116,7 @@ class Attempt(Struct, eq=False):
     outcome: "Outcome | None" = None
     held: deque[EventData] | None = None
     held_bytes: int = 0
-    items: "Items | None" = None
+    opened: "Opened | None" = None
     reason: str | None = None
     folded: Mapping[str, Frozen] | None = None
     emitted: int = 0
@@ -167,30 +175,11 @@ class Outcome:
         self.is_cancelled = is_cancelled
 
 
-class Items:
-    """The open items of a ``foreach``.
-
-    Attributes:
-        results: Each item's result as JSON, by index; b"" until it is there.
-        failure: Set once the opener is failing; it fails when the last scope is closed.
-    """
-
-    __slots__ = ("done", "failure", "following", "results", "scopes", "values")
-
-    def __init__(self, values: list[Any]) -> None:
-        self.values = values
-        self.results: list[bytes] = [b""] * len(values)
-        self.scopes: dict[Scope, None] = {}
-        self.following = 0
-        self.done = 0
-        self.failure: Failure | None = None
-
-
 def below(scope: Scope) -> list[Scope]:
     """Return a scope and all that are open below it, outer ones first."""
     found = [scope]
     for known in found:
         for attempt in known.attempts:
-            if attempt.items is not None:
-                found.extend(attempt.items.scopes)
+            if attempt.opened is not None:
+                found.extend(attempt.opened.scopes)
     return found

@@ -50,11 +50,11 @@ class Closing:
             attempt.outcome = Outcome(is_cancelled=True)
         elif attempt.phase is RUNNING:
             self._execution.performer.interrupt(attempt)
-        elif attempt.items is not None and attempt.items.scopes:
+        elif attempt.opened is not None and attempt.opened.scopes:
             return  # it is closed after what is open in it
         elif attempt.phase is Phase.SUSPENDED:
             self.close(attempt)  # it has left the order
-        elif self._execution.in_order is not None and attempt.items is None:
+        elif self._execution.in_order is not None and attempt.opened is None:
             attempt.outcome = Outcome(is_cancelled=True)
         else:
             self.close(attempt)

@@ -97,6 +97,8 @@ def set_values(execution: "Execution", update: Mapping[str, Frozen]) -> None:
         scope.scheduler.map_states(change)
         for attempt in scope.attempts:
             attempt.state = change(attempt.state)
+            if attempt.opened is not None:
+                attempt.opened.edit(change, update.keys())
             if attempt.folded:
                 attempt.folded = {key: value for key, value in attempt.folded.items() if key not in update} or None
     for attempt in execution.ready:

@@ -132,20 +132,18 @@ class Endings:
         outcome: Outcome = "partial" if self._execution.partial else "success"
         return End("completed", outcome=outcome, state=merged.state)
 
-    def written(self, scope: Scope) -> bytes:
-        """Return what a finished child scope wrote, as a JSON object; deleted keys are null.
+    def final(self, scope: Scope) -> State:
+        """Return the state of a child scope that is quiescent; its conflicts are told of its opener.
 
         Raises:
             MergeConflict: Its branches wrote different values, and the policy is ``fail``.
             ReducerError: Their operations cannot be folded.
         """
-        state = final_state(scope.plan, scope.scheduler, scope.start).state
-        written = state.written_values(scope.plan.reducers)
-        parts = [
-            _ENCODER.encode(key) + b":" + (value if isinstance(value, bytes) else b"null")
-            for key, value in written.items()
-        ]
-        return b"{" + b",".join(parts) + b"}"
+        merged = final_state(scope.plan, scope.scheduler, scope.start)
+        if self._report is not None and scope.opener is not None:
+            for conflict in merged.conflicts:
+                self._report.node(scope.opener, conflict_event(conflict))
+        return merged.state
 
     def tell(self, end: End) -> TerminalStatus:
         """Publish the terminal event and the sentinel; return the final status."""

@@ -26,6 +26,7 @@ from graphwire.engine.options import Options
 from graphwire.engine.performing import Gate, Performer
 from graphwire.engine.plan import Plan, Route
 from graphwire.engine.records import Recorder
+from graphwire.engine.reducers import Update
 from graphwire.engine.report import Reporter, inner_failure
 from graphwire.engine.results import Goto, read_result, too_large
 from graphwire.engine.retrying import Retrying
@@ -34,7 +35,7 @@ from graphwire.engine.state import State
 from graphwire.engine.suspending import Suspending, interruption_of
 from graphwire.errors import GraphwireError, NodeError
 from graphwire.events.types import EventData, Failure
-from graphwire.graphs.behaviour import ForEach, Wait
+from graphwire.graphs.behaviour import Opens, Wait
 from graphwire.types import Status
 from graphwire.values import Deleted, thaw
 
@@ -47,7 +48,6 @@ class Execution:
     Attributes:
         status: ``running``, ``pausing``, ``paused``, ``stopping`` or terminal.
         ready: Attempts that may begin, in dispatch order.
-        steps: Activations begun, those inside a ``foreach`` not counted.
         running: Attempts that hold a slot.
         dispatchable: What ``take`` gives from.
         slots: How many attempts may run at once.
@@ -72,7 +72,6 @@ class Execution:
         self.status: Status = "running"
         self.ready: deque[Attempt] = deque()
         self.running = 0
-        self.steps = 0
         self.partial = False
         self.end: End | None = None
         self._max_steps = options.max_steps or plan.max_steps
@@ -153,6 +152,11 @@ class Execution:
         self.slots = max(1, self._max_parallelism - self._lost_slots)
 
     @property
+    def steps(self) -> int:
+        """Activations begun, those inside a ``foreach`` not counted."""
+        return self.root.steps
+
+    @property
     def is_over(self) -> bool:
         """Whether the terminal event was published."""
         return self.end is not None and self.end.is_told
@@ -174,9 +178,9 @@ class Execution:
         conflicts: Sequence[Conflict] = ()
         refused: NodeError | None = None
         if attempt.again is None:
-            counts = self if scope is self.root else scope
+            counts = scope.counted
             if counts.steps >= self._max_steps:
-                self.fail_scope(scope, self._endings.too_many_steps(attempt, self._max_steps))
+                self.fail_scope(counts, self._endings.too_many_steps(attempt, self._max_steps))
                 return False
             counts.steps += 1
             scope.attempts[attempt] = None
@@ -220,7 +224,7 @@ class Execution:
             attempt.phase = RUNNING
             self.running += 1
             return True
-        if isinstance(behaviour, ForEach):
+        if isinstance(behaviour, Opens):
             self.openers.open(attempt, behaviour)
         elif isinstance(behaviour, Wait):
             self._sleep(attempt, behaviour)
@@ -307,9 +311,7 @@ class Execution:
             else:
                 self.succeed(attempt, update, result, goto)
 
-    def succeed(
-        self, attempt: Attempt, update: Mapping[str, bytes | Deleted] | None, result: bytes, goto: Goto | None
-    ) -> None:
+    def succeed(self, attempt: Attempt, update: Update | None, result: bytes, goto: Goto | None) -> None:
         """Commit an attempt that gave a result, or fail it if it cannot be routed."""
         scope, node, report = attempt.scope, attempt.node, self._report
         state = attempt.state
@@ -348,7 +350,7 @@ class Execution:
         attempt: Attempt,
         route: Route,
         state: State,
-        update: Mapping[str, bytes | Deleted] | None,
+        update: Update | None,
         result: bytes,
         *,
         partial: bool = False,
@@ -368,7 +370,7 @@ class Execution:
         if activations:
             self.add(scope, activations)
         elif scope.opener is not None and scope.scheduler.is_quiescent:
-            self.openers.item_done(scope)
+            self.openers.scope_done(scope)
 
     # --- failure --------------------------------------------------------------------------------------------------
 
@@ -382,7 +384,7 @@ class Execution:
                 self._recorder.scope_failed(scope, failure, attempt)
             scope.failure = inner_failure(failure, scope)
             self.closing.clear(scope, "a node of its scope failed")
-            self.openers.item_fails(scope, scope.failure)
+            self.openers.scope_fails(scope, scope.failure)
         self.openers.scope_closed(scope)
 
     # --- ending from outside --------------------------------------------------------------------------------------

@@ -1,18 +1,20 @@
 """A definition made ready to run: indexes, expressions, behaviours, topology. Immutable, shared by executions."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from graphwire.engine.choosing import chooser
 from graphwire.engine.merge import Policies
 from graphwire.engine.policies.retry import RetryPolicy
 from graphwire.engine.reducers import Reducers
 from graphwire.engine.topology import Topology
 from graphwire.errors import UnknownNodeType, quoted
-from graphwire.graphs.behaviour import Behaviour, ForEach, Wait
+from graphwire.graphs.behaviour import Behaviour, Choose, Opens, Subgraph, Wait
 from graphwire.graphs.code import Code
 from graphwire.graphs.definition import EdgeDefinition, GraphDefinition, NodeDefinition
 from graphwire.graphs.expressions import Expression, compile_expression
+from graphwire.graphs.references import Named
 from graphwire.graphs.registry import Registry
 from graphwire.graphs.state_schema import StateSchema
 from graphwire.types import ErrorPolicy
@@ -50,10 +52,11 @@ class NodePlan:
     Attributes:
         edges: Declared outgoing edges in definition order.
         plain_route: What fires on success when no edge has a condition; None if that depends on the state.
-        goto: Target id to edge index.
+        goto: By the id of the target the edge that a ``Goto`` fires.
         inputs: What replaces the parameters that are read by key.
         needs_slot: Its attempts run; others sleep or are open.
-        body: The plan of the graph that each item of a ``foreach`` runs.
+        body: The plan of the graph that its child scopes run.
+        reference: Where that is another graph: its name; ``linking`` puts its plan in ``body``.
     """
 
     index: int
@@ -63,7 +66,7 @@ class NodePlan:
     behaviour: Behaviour
     edges: tuple[EdgePlan, ...]
     plain_route: Route | None
-    goto: Mapping[str, int]
+    goto: Mapping[str, EdgePlan]
     policies: Policies
     on_error: ErrorPolicy
     inputs: Mapping[str, Expression]
@@ -75,6 +78,7 @@ class NodePlan:
     reads_result: bool
     needs_slot: bool
     body: "Plan | None" = None
+    reference: Named | None = None
 
 
 @dataclass(slots=True)
@@ -83,6 +87,7 @@ class Plan:
 
     Attributes:
         draws: The engine itself needs the execution's seed: for the waits between attempts.
+        graphs: The versions of the graphs that it names without one, its own and those of what it runs, by id.
     """
 
     definition: GraphDefinition
@@ -105,6 +110,7 @@ class Plan:
     node_ids: list[str] = field(default_factory=list)
     edge_ids: list[str] = field(default_factory=list)
     draws: bool = False
+    graphs: Mapping[str, int] = field(default_factory=dict)
 
     def source_of(self, edge: int) -> str:
         """Return the id of the node that an edge comes from; "" for the virtual input of an entry."""
@@ -156,16 +162,16 @@ class _Compiler:
         outgoing: list[list[EdgePlan]] = [[] for _ in definition.nodes]
         for edge in edges:
             outgoing[edge.source].append(edge)
-        gotos: list[dict[str, int]] = []
+        gotos: list[dict[str, EdgePlan]] = []
         for node in definition.nodes:
-            jumps: dict[str, int] = {}
+            jumps: dict[str, EdgePlan] = {}
             for target in node.goto:
-                jumps[target] = len(edges)
-                edges.append(_goto_edge(len(edges), index[node.id], index[target], node.id, target))
+                jumps[target] = _goto_edge(len(edges), index[node.id], index[target], node.id, target)
+                edges.append(jumps[target])
             gotos.append(jumps)
         nodes = [
-            self._node(node, position, tuple(outgoing[position]), gotos[position])
-            for position, node in enumerate(definition.nodes)
+            self._node(definition, position, tuple(outgoing[position]), gotos[position])
+            for position in range(len(definition.nodes))
         ]
         limits, state = self._root.limits, self._root.state
         return Plan(
@@ -196,13 +202,20 @@ class _Compiler:
         return EdgePlan(position, edge.edge_id, index[edge.source], index[edge.target], edge.on, when, edge.else_)
 
     def _node(
-        self, node: NodeDefinition, position: int, edges: tuple[EdgePlan, ...], goto: Mapping[str, int]
+        self, definition: GraphDefinition, position: int, edges: tuple[EdgePlan, ...], goto: Mapping[str, EdgePlan]
     ) -> NodePlan:
+        node = definition.nodes[position]
         node_type = self._registry.get(node.type)
         if node_type is None:
             raise UnknownNodeType(f"there is no node type {quoted(node.type)}")
         behaviour: Behaviour = node_type.prepare(node, node_type.parse(node), self._code)
-        body = self.plan(behaviour.body) if isinstance(behaviour, ForEach) else None
+        plain_route = _plain_route(edges)
+        is_choice = isinstance(behaviour, Choose)
+        if isinstance(behaviour, Choose):
+            plain_route, goto, edges = None, *_choices(definition, edges, behaviour.default)
+            behaviour = chooser(behaviour)
+        body = behaviour.body if isinstance(behaviour, Opens) else None
+        reference = behaviour.reference if isinstance(behaviour, Subgraph) else None
         state = self._root.state
         return NodePlan(
             index=position,
@@ -211,7 +224,7 @@ class _Compiler:
             definition=node,
             behaviour=behaviour,
             edges=edges,
-            plain_route=_plain_route(edges),
+            plain_route=plain_route,
             goto=goto,
             policies=Policies(state.conflicts, node.on_conflict, state.on_conflict),
             on_error=node.on_error or self._root.on_error,
@@ -219,11 +232,12 @@ class _Compiler:
             timeout_s=node.timeout_s,
             retry=None if node.retry is None else RetryPolicy.of(node.retry),
             output=node.output or node.id,
-            has_output=node.output is not None,
+            has_output=node.output is not None and not is_choice,
             effects=node_type.has_effects if node.effects is None else node.effects,
             reads_result=any("result" in edge.when.roots_used for edge in edges if edge.when is not None),
-            needs_slot=not isinstance(behaviour, ForEach | Wait),
-            body=body,
+            needs_slot=not isinstance(behaviour, Opens | Wait),
+            body=None if body is None else self.plan(body),
+            reference=reference,
         )
 
     def _resolve_reducers(self) -> Reducers:
@@ -234,6 +248,24 @@ class _Compiler:
 
 def _goto_edge(position: int, source: int, target: int, source_id: str, target_id: str) -> EdgePlan:
     return EdgePlan(position, f"{source_id}>{target_id}#goto", source, target, "goto", None, False)
+
+
+def _choices(
+    definition: GraphDefinition, edges: tuple[EdgePlan, ...], default: str | None
+) -> tuple[Mapping[str, EdgePlan], tuple[EdgePlan, ...]]:
+    """Return the edges that a node chooses among, by target, and all of its edges: none of those fires by itself.
+
+    Where its failure is passed over (``on_error: continue``), the one to the default does.
+    """
+    chosen: dict[str, EdgePlan] = {}
+    others: list[EdgePlan] = []
+    for edge in edges:
+        if edge.on == "success":
+            target = definition.edges[edge.index].target
+            is_default = target == default
+            chosen[target] = edge = replace(edge, on="success" if is_default else "goto", is_else=is_default)
+        others.append(edge)
+    return chosen, tuple(others)
 
 
 def _plain_route(edges: tuple[EdgePlan, ...]) -> Route | None:

@@ -83,5 +83,4 @@ class Estimate:
 
 
 def _share(attempt: Attempt) -> float:
-    items = attempt.items
-    return 0.0 if items is None or not items.values else items.done / len(items.values)
+    return 0.0 if attempt.opened is None else attempt.opened.share

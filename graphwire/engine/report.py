@@ -162,9 +162,11 @@ def conflict_event(conflict: Conflict) -> types.StateMergeConflictDetected:
     )
 
 
-def path_of(opener: Attempt, index: int) -> list[dict[str, Any]]:
-    """Return the path of a child scope: its opener's path, then the opener and the item's index."""
-    step = {"node": opener.node.id, "activation": opener.activation.id, "index": index}
+def path_of(opener: Attempt, index: int | None) -> list[dict[str, Any]]:
+    """Return the path of a child scope: its opener's path, then the opener and the index, where there are several."""
+    step: dict[str, Any] = {"node": opener.node.id, "activation": opener.activation.id}
+    if index is not None:
+        step["index"] = index
     return [*(opener.scope.path or []), step]
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
-from graphwire.engine.plan import ERRORS
 from graphwire.errors import RoutingError, StateInvalid, StateTooLarge, quoted
+from graphwire.graphs.definition import ERRORS_KEY
 from graphwire.values import DELETE, Deleted, freeze, freeze_update
 
 
@@ -87,7 +87,7 @@ def read_result(
     else:
         result = freeze(value)
         update = {key: result}
-    if ERRORS in update:
+    if ERRORS_KEY in update:
         raise StateInvalid('the key "errors" is reserved: only the engine writes it')
     return update, result, goto
 
@@ -98,7 +98,7 @@ def kind_of(value: object) -> str:
     return kinds.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)
 
 
-def too_large(update: Mapping[str, bytes | Deleted], size: int, limit: int) -> StateTooLarge:
+def too_large(update: Mapping[str, object], size: int, limit: int) -> StateTooLarge:
     """Return the error of a state that an update, if there is one, made too large."""
     sizes = {key: len(value) for key, value in update.items() if isinstance(value, bytes)}
     largest = max(sizes, key=sizes.__getitem__, default="")

@@ -91,14 +91,14 @@ def _route(edges: list[EdgePlan]) -> Route:
 
 
 def _with_jumps(node: NodePlan, route: Route, goto: Goto) -> Route:
-    jumps: dict[int, str] = {}
+    fired = dict(zip(route.fired, route.ids, strict=True))
     for target in goto.names:
-        index = node.goto.get(target)
-        if index is None:
+        edge = node.goto.get(target)
+        if edge is None:
             allowed = ", ".join(node.goto) or "none"
             raise RoutingError(
                 f"node {quoted(node.id)} went to {quoted(target)}, which its goto does not list ({allowed})"
             )
-        jumps[index] = f"{node.id}>{target}#goto"
-    ordered = sorted(jumps)
-    return Route(route.fired + tuple(ordered), route.ids + [jumps[index] for index in ordered])
+        fired[edge.index] = edge.id
+    ordered = sorted(fired)
+    return Route(tuple(ordered), [fired[index] for index in ordered])

@@ -236,10 +236,7 @@ class State:
         Raises:
             ReducerError: An operation cannot be folded so.
         """
-        return {
-            key: _frozen(_fold(reducers, key, None, wrote, None)) if isinstance(wrote, Operations) else wrote
-            for key, wrote in self.written().items()
-        }
+        return values_of(self.written(), reducers)
 
     def _frozen(self, key: str) -> Frozen:
         return _frozen(self.values.get(key))
@@ -292,6 +289,18 @@ class StateView(Mapping[str, Any]):
     def to_json(self) -> bytes:
         """Return the state as it was given, as JSON: changes made to what was read do not show."""
         return self._state.to_json()
+
+
+def values_of(written: Update, reducers: Reducers) -> dict[str, Frozen]:
+    """Return what a child scope wrote as values: operations are folded as on a missing key.
+
+    Raises:
+        ReducerError: An operation cannot be folded so.
+    """
+    return {
+        key: _frozen(_fold(reducers, key, None, wrote, None)) if isinstance(wrote, Operations) else wrote
+        for key, wrote in written.items()
+    }
 
 
 def key_size(key: str) -> int:

@@ -260,8 +260,8 @@ class Suspending:
         return [opener for opener, counts in counted.items() if counts]
 
     def _counts(self, opener: Attempt) -> bool:
-        assert opener.items is not None
-        scopes = [inside for scope in opener.items.scopes for inside in below(scope)]
+        assert opener.opened is not None
+        scopes = [inside for scope in opener.opened.scopes for inside in below(scope)]
         inner = set(scopes)
         if any(attempt.scope in inner for attempt in self._execution.ready):
             return False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from graphwire.graphs.definition import GraphDefinition
     from graphwire.graphs.expressions import Expression
+    from graphwire.graphs.references import Named
 
 StateReader: TypeAlias = Mapping[str, Any]
 """The state as a read-only mapping whose values are decoded when they are read."""
@@ -96,4 +97,51 @@ class ForEach:
     collect: bool
 
 
-Behaviour: TypeAlias = Call | Compute | Wait | ForEach
+@dataclass(frozen=True, slots=True)
+class Subgraph:
+    """Open one child scope that runs a graph.
+
+    Attributes:
+        body: The graph, where it stands in the node; else ``reference`` names it, and a start looks it up.
+        inherits: The scope begins with the opener's state, else with its graph's initial values and ``input`` alone.
+    """
+
+    body: "GraphDefinition | None"
+    reference: "Named | None"
+    inherits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class While:
+    """Open child scopes one after the other, each with what those before it wrote, as long as a condition holds.
+
+    Attributes:
+        condition: Evaluated before each of them, on the state that it would begin with.
+        index: The state key that holds the number of the iteration, from 0; None for none.
+    """
+
+    condition: "Expression"
+    body: "GraphDefinition"
+    index: str | None
+    max_iterations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """Fire one edge: to the target of the first case that holds.
+
+    Attributes:
+        cases: Conditions with the ids of nodes that edges lead to.
+        default: Where to go if none holds; None fails the attempt.
+        output: The state key that takes the id of the target; None for none.
+    """
+
+    cases: "tuple[tuple[Expression, str], ...]"
+    default: str | None
+    output: str | None
+
+
+Opens: TypeAlias = ForEach | Subgraph | While
+"""What opens child scopes: its attempt holds no slot."""
+
+Behaviour: TypeAlias = Call | Compute | Wait | Choose | Opens

@@ -61,6 +61,7 @@ class Graph:
         self._nodes: list[dict[str, Any]] = []
         self._edges: list[dict[str, Any]] = []
         self._entry: list[str] = []
+        self._run: list[Graph] = []
 
     @overload
     def node(
@@ -97,6 +98,26 @@ class Graph:
             self._nodes.append({**fields, **options})
         return self
 
+    def subgraph(
+        self,
+        node: str,
+        graph: "str | Graph",
+        *,
+        version: int | None = None,
+        inherit: bool = True,
+        **options: Unpack[NodeOptions],
+    ) -> Self:
+        """Add a node that runs another graph: a ``Graph``, or the id of one that is found when an execution starts.
+
+        To put a graph into this one instead, give it as a body: ``.node("x", "subgraph", {"body": graph})``.
+        """
+        config: dict[str, Any] = {"graph": graph._id if isinstance(graph, Graph) else graph, "inherit": inherit}
+        if isinstance(graph, Graph):
+            self._run.append(graph)
+        if version is not None:
+            config["version"] = version
+        return self.node(node, "subgraph", config, **options)
+
     def edge(
         self,
         source: End,
@@ -121,6 +142,11 @@ class Graph:
         return self
 
     @property
+    def id(self) -> str:
+        """The graph's id."""
+        return self._id
+
+    @property
     def definition(self) -> GraphDefinition:
         """What the graph is now: equal to the one that its JSON form gives.
 
@@ -143,6 +169,17 @@ class Graph:
         """The functions that the definition refers to."""
         return self._built()[1]
 
+    @property
+    def graphs(self) -> "Sequence[Graph]":
+        """The graphs that were given to ``subgraph``, of bodies too, and those that were given to them."""
+        found: list[Graph] = []
+        waiting = [self]
+        while waiting:
+            new = [each for each in waiting.pop()._built()[2] if all(each is not known for known in found)]
+            found += new
+            waiting += new
+        return tuple(found)
+
     def _decorated(self, function: Function, options: NodeOptions) -> Function:
         self.node(function, **options)
         return function
@@ -157,7 +194,7 @@ class Graph:
                 return str(known["id"])
         return str(getattr(node, "__name__", _type_name(node)))
 
-    def _built(self) -> tuple[dict[str, Any], Code]:
+    def _built(self) -> "tuple[dict[str, Any], Code, list[Graph]]":
         references = _References()
         try:
             text = json.dumps(self._value(), default=references.encode, allow_nan=False)
@@ -167,7 +204,8 @@ class Graph:
         except (TypeError, ValueError, RecursionError) as error:
             detail = f"the graph holds a value that is no JSON: {error}"
             raise GraphInvalid(detail, [Problem("", "invalid_value", detail)]) from None
-        return value, Code(references.functions)
+        named = [each for graph in (self, *references.bodies) for each in graph._run]
+        return value, Code(references.functions), named
 
     def _value(self) -> dict[str, Any]:
         options: dict[str, Any] = dict(self._options)
@@ -187,10 +225,12 @@ class _References:
 
     def __init__(self) -> None:
         self.functions: dict[str, Callable[..., Any]] = {}
+        self.bodies: list[Graph] = []
 
     def encode(self, value: Any) -> Any:
         match value:
             case Graph():
+                self.bodies.append(value)
                 return value._inline()
             case Limits() | Retry():
                 return value.model_dump(exclude_defaults=True)

@@ -26,10 +26,15 @@ Config = TypeVar("Config", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class ExpressionPart:
-    """An expression over the state in a config, with its pointer relative to the config."""
+    """An expression over the state in a config, with its pointer relative to the config.
+
+    Attributes:
+        keys: The state keys that it finds beyond those of the node.
+    """
 
     pointer: str
     text: str
+    keys: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,31 @@ class KeyPart:
     is_result: bool = False
 
 
-ConfigPart: TypeAlias = ExpressionPart | TemplatePart | CodePart | BodyPart | KeyPart
+@dataclass(frozen=True, slots=True)
+class ReferencePart:
+    """The id of another graph, which the node runs.
+
+    Attributes:
+        version: None for the newest when an execution starts.
+    """
+
+    pointer: str
+    graph: str
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPart:
+    """The id of a node that one of the node's edges leads to, which fires only if the node chooses it.
+
+    The node's edges on success lead to such nodes only, and have no conditions of their own.
+    """
+
+    pointer: str
+    node: str
+
+
+ConfigPart: TypeAlias = ExpressionPart | TemplatePart | CodePart | BodyPart | KeyPart | ReferencePart | TargetPart
 
 
 class NodeType(ABC, Generic[Config]):
@@ -87,6 +116,7 @@ class NodeType(ABC, Generic[Config]):
         takes_input: Nodes may have ``input``, because the type has parameters.
         uses_code: Its config names code, so it cannot come over the network.
         has_effects: What ``effects`` is where a node does not say it: running twice would be seen outside.
+        writes_through: What a graph in its config writes is written by the node: any state keys.
     """
 
     name: ClassVar[str]
@@ -96,6 +126,7 @@ class NodeType(ABC, Generic[Config]):
     takes_input: ClassVar[bool] = False
     uses_code: ClassVar[bool] = False
     has_effects: ClassVar[bool] = False
+    writes_through: ClassVar[bool] = False
 
     def parse(self, node: NodeDefinition) -> Config:
         """Return the node's config.

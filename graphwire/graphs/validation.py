@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any, Final, assert_never
 
 from graphwire.errors import CodeNotAllowed, GraphInvalid, InvalidInput, Problem, UnknownNodeType, quoted
+from graphwire.graphs.choices import choice_problems
 from graphwire.graphs.code import Code, is_reference
 from graphwire.graphs.definition import (
     BUILT_IN_REDUCERS,
@@ -18,6 +19,7 @@ from graphwire.graphs.definition import (
     parse_definition,
 )
 from graphwire.graphs.expression_checks import EDGE_ROOTS, STATE_ROOTS, ExpressionChecks
+from graphwire.graphs.references import Reference
 from graphwire.graphs.registry import (
     BodyPart,
     CodePart,
@@ -25,7 +27,9 @@ from graphwire.graphs.registry import (
     ExpressionPart,
     KeyPart,
     NodeType,
+    ReferencePart,
     Registry,
+    TargetPart,
     TemplatePart,
 )
 from graphwire.graphs.resilience import retry_problems
@@ -53,11 +57,13 @@ class Findings:
     Attributes:
         problems: In the order of their pointers, numbers in them by value.
         left_out: How many more problems of shape there are: of a flood only some are described.
+        references: The graphs that it runs, which are not looked at.
     """
 
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...] = ()
     left_out: int = 0
+    references: tuple[Reference, ...] = ()
 
 
 def validate(
@@ -98,10 +104,25 @@ def check(
         UnknownNodeType: It names node types that there are not, and that is its only fault.
         GraphInvalid: Every other case, with all problems.
     """
+    limits = {"max_nodes": max_nodes, "max_edges": max_edges}
+    definition, findings = examined(value, registry, code=code, known=known, **limits)
+    return definition, findings.warnings
+
+
+def examined(
+    value: GraphDefinition | Any,
+    registry: Registry,
+    *,
+    code: Code | None = None,
+    max_nodes: int = MAX_NODES,
+    max_edges: int = MAX_EDGES,
+    known: Iterable[Problem] = (),
+) -> tuple[GraphDefinition, Findings]:
+    """Return a definition that can run, and all that was found. Takes what ``validate`` takes, raises as ``check``."""
     definition, findings = _examine(value, _Validation(registry, code, max_nodes, max_edges), known)
     if definition is None or findings.problems:
         raise refusal(findings)
-    return definition, findings.warnings
+    return definition, findings
 
 
 def _examine(
@@ -145,13 +166,14 @@ class _Validation:
         self._near = NearNames()
         self._expressions = ExpressionChecks()
         self._pending: list[_Pending] = []
+        self._references: list[Reference] = []
         self._left_out = 0
 
     def run(self, root: Scope, problems: Iterable[Problem] = ()) -> Findings:
         """Check a graph. ``problems`` are known already."""
         found = [*problems, *self._state_problems(root.graph.state)]
         warnings: list[Problem] = []
-        self._pending.append(_Pending(root, _known_keys(root)))
+        self._pending.append(_Pending(root, self._known_keys(root)))
         while self._pending:
             pending = self._pending.pop()
             here = list(self._size_problems(pending.scope))
@@ -161,7 +183,9 @@ class _Validation:
                     warnings += structure_warnings(pending.scope)
                 here += self._content_problems(pending)
             found += here
-        return Findings(tuple(sorted(found, key=_order)), tuple(warnings), self._left_out)
+        references = tuple(sorted(self._references, key=lambda each: _order(each.pointer)))
+        ordered = sorted(found, key=lambda each: _order(each.pointer))
+        return Findings(tuple(ordered), tuple(warnings), self._left_out, references)
 
     def run_salvaged(self, salvaged: Salvaged, problems: Iterable[Problem] = ()) -> Findings:
         """Check what there is of a graph whose shape has problems."""
@@ -213,6 +237,8 @@ class _Validation:
         if (node.input or "input" in missing) and not node_type.takes_input:
             detail = f"a node of type {quoted(node.type)} has no parameters, so it takes no input"
             yield Problem(f"{place}/input", "input_refused", detail)
+        if node_type.writes_through and ERRORS_KEY in node.input:
+            yield _reserved(f"{place}/input/{ERRORS_KEY}")
         if "config" not in missing:
             yield from self._config_problems(node, node_type, place, pending)
 
@@ -225,15 +251,27 @@ class _Validation:
             self._left_out += error.left_out
             yield from _moved(error.problems, place)
             parts = _sound_parts(node_type, node)
+        targets: list[TargetPart] = []
         for part in parts:
-            yield from self._part_problems(part, f"{place}/config{part.pointer}", node, place, pending)
+            if isinstance(part, TargetPart):
+                targets.append(part)
+            else:
+                yield from self._part_problems(part, f"{place}/config{part.pointer}", node, place, pending)
+        if targets:
+            yield from choice_problems(pending.scope, node, f"{place}/config", targets, self._near)
 
     def _part_problems(
-        self, part: ConfigPart, at: str, node: NodeDefinition, node_place: str, pending: _Pending
+        self,
+        part: ExpressionPart | TemplatePart | CodePart | BodyPart | KeyPart | ReferencePart,
+        at: str,
+        node: NodeDefinition,
+        node_place: str,
+        pending: _Pending,
     ) -> Iterator[Problem]:
         match part:
             case ExpressionPart():
-                yield from self._expressions.expression(part.text, at, STATE_ROOTS, pending.keys)
+                keys = None if pending.keys is None else pending.keys | part.keys
+                yield from self._expressions.expression(part.text, at, STATE_ROOTS, keys)
             case TemplatePart():
                 yield from self._expressions.template(part.text, at, pending.keys)
             case CodePart():
@@ -243,6 +281,8 @@ class _Validation:
             case KeyPart():
                 if part.key == ERRORS_KEY and not (part.is_result and node.output):
                     yield _reserved(at)
+            case ReferencePart():
+                self._references.append(Reference(at, part.graph, part.version))
             case _:
                 assert_never(part)
 
@@ -274,8 +314,9 @@ class _Validation:
             if salvaged.graph is None:
                 return
             scope = Scope(salvaged.graph, at, is_single(part.value), salvaged.gaps)
-        written = _written_keys(scope)
-        keys = None if pending.keys is None or written is None else pending.keys | part.keys | written
+        written = self._written_keys(scope)
+        known = pending.keys
+        keys = None if known is None or written is None else known.union(part.keys, written, node.input)
         self._pending.append(_Pending(scope, keys, pending.depth + 1))
 
     def _state_problems(self, state: StateDefinition) -> Iterator[Problem]:
@@ -307,25 +348,27 @@ class _Validation:
                 return
             yield from _moved(reducer_problems(reducer), at)
 
+    def _known_keys(self, root: Scope) -> frozenset[str] | None:
+        state = root.graph.state
+        if state.schema_ is None or "state" in root.gaps.graph:
+            return None
+        try:
+            named = StateSchema(state.schema_).keys
+        except GraphInvalid:
+            return None
+        written = self._written_keys(root)
+        if named is None or written is None:
+            return None
+        return named.union(state.initial, state.reducers, {ERRORS_KEY}, written)
 
-def _known_keys(root: Scope) -> frozenset[str] | None:
-    state = root.graph.state
-    if state.schema_ is None or "state" in root.gaps.graph:
-        return None
-    try:
-        named = StateSchema(state.schema_).keys
-    except GraphInvalid:
-        return None
-    written = _written_keys(root)
-    if named is None or written is None:
-        return None
-    return named.union(state.initial, state.reducers, {ERRORS_KEY}, written)
-
-
-def _written_keys(scope: Scope) -> frozenset[str] | None:
-    if "nodes" in scope.gaps.graph or any(missing & {"id", "output"} for missing in scope.gaps.nodes.values()):
-        return None
-    return frozenset(chain.from_iterable((node.id, node.output or node.id) for node in scope.nodes))
+    def _written_keys(self, scope: Scope) -> frozenset[str] | None:
+        """Return the keys that results of nodes are put under; None where there may be others."""
+        if "nodes" in scope.gaps.graph or any(missing & {"id", "output"} for missing in scope.gaps.nodes.values()):
+            return None
+        types = (self._registry.get(node.type) for node in scope.nodes if node.output is None)
+        if any(node_type is not None and node_type.writes_through for node_type in types):
+            return None
+        return frozenset(chain.from_iterable((node.id, node.output or node.id) for node in scope.nodes))
 
 
 def _sound_parts(node_type: NodeType[Any], node: NodeDefinition) -> Iterator[ConfigPart]:
@@ -342,9 +385,9 @@ def _sound_parts(node_type: NodeType[Any], node: NodeDefinition) -> Iterator[Con
             yield part
 
 
-def _order(problem: Problem) -> list[tuple[int, str]]:
+def _order(place: str) -> list[tuple[int, str]]:
     """Sort pointers part by part, indexes by number and before names."""
-    parts = problem.pointer.split("/")
+    parts = place.split("/")
     return [(int(part), "") if part.isdecimal() and part.isascii() else (_NAMES, part) for part in parts]
 
 

@@ -4,10 +4,24 @@ from graphwire.graphs.registry import Registry
 from graphwire.nodes.delay import DelayNode
 from graphwire.nodes.foreach import ForEachNode
 from graphwire.nodes.function import FunctionNode
+from graphwire.nodes.subgraph import SubgraphNode
+from graphwire.nodes.switch import SwitchNode
 from graphwire.nodes.template import TemplateNode
 from graphwire.nodes.transform import TransformNode
+from graphwire.nodes.while_ import WhileNode
 
 
 def builtin_registry() -> Registry:
     """Return the built-in node types."""
-    return Registry([FunctionNode(), TransformNode(), TemplateNode(), DelayNode(), ForEachNode()])
+    return Registry(
+        [
+            FunctionNode(),
+            TransformNode(),
+            TemplateNode(),
+            DelayNode(),
+            SwitchNode(),
+            ForEachNode(),
+            WhileNode(),
+            SubgraphNode(),
+        ]
+    )

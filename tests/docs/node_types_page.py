@@ -70,6 +70,53 @@ nodes:
 state:
   initial: {tries: 2}
 """,
+    "switch": """\
+id: example
+nodes:
+  - id: size
+    type: switch
+    config:
+      cases:
+        - {when: state.total > 1000, then: review}
+        - {when: state.total > 100, then: notify}
+      default: accept
+    output: route
+  - {id: review, type: transform}
+  - {id: notify, type: transform}
+  - {id: accept, type: transform}
+edges:
+  - {source: size, target: review}
+  - {source: size, target: notify}
+  - {source: size, target: accept}
+state:
+  initial: {total: 250}
+""",
+    "while": """\
+id: example
+nodes:
+  - id: halve
+    type: while
+    config:
+      condition: state.value > 10
+      index: turn
+      max_iterations: 20
+      body:
+        id: half
+        type: transform
+        config: {set: {value: state.value // 2, turns: state.turn + 1}}
+state:
+  initial: {value: 100}
+""",
+    "subgraph": """\
+from graphwire import Graph, run_sync
+
+prices = Graph("prices", state={"rate": 1.25})
+prices.node("gross", "transform", {"set": {"total": "sum(state.net) * state.rate"}})
+
+graph = Graph("example").subgraph("bill", prices, input={"net": "state.prices"})
+
+print(run_sync(graph, {"prices": [80, 40]}).state)
+""",
     "foreach": """\
 id: example
 nodes:
@@ -110,7 +157,8 @@ def _section(described: Mapping[str, Any]) -> str:
 
 
 def _rows(schema: Mapping[str, Any]) -> Iterator[str]:
-    for name, shape in schema["properties"].items():
+    for name, given in schema["properties"].items():
+        shape = {**given, "items": {"type": "object"}} if "$ref" in given.get("items", ()) else given
         default = "required" if name in schema.get("required", ()) else f"`{json.dumps(shape['default'])}`"
         limits = next(filter(None, map(bounds, (shape, *shape.get("anyOf", ())))), "")
         yield f"| `{name}` | {kind(shape)} | {default} | {limits} | {shape['description']} |\n"

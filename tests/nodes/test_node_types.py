@@ -9,6 +9,7 @@ from graphwire.errors import ExpressionFailed, GraphInvalid, InputError
 from graphwire.graphs.behaviour import Call, Compute, ForEach, Mode, Parameter, Wait
 from graphwire.graphs.code import Code
 from graphwire.graphs.definition import GraphDefinition, parse_definition
+from graphwire.graphs.references import Reference
 from graphwire.graphs.validation import validate
 from graphwire.nodes import builtin_registry
 from graphwire.values import DELETE
@@ -132,7 +133,7 @@ def test_the_keys_of_a_result_that_output_takes_are_no_state_keys() -> None:
     assert problems("transform", {"set": {"errors": "[]"}}, output="counts") == []
 
 
-@pytest.mark.parametrize("node_type", ["transform", "template", "delay", "foreach", "function"])
+@pytest.mark.parametrize("node_type", builtin_registry().names())
 def test_no_type_of_node_has_the_reserved_key_as_its_output(node_type: str) -> None:
     assert "/nodes/0/output" in dict(problems(node_type, {}, output="errors"))
 
@@ -159,6 +160,30 @@ def test_no_type_of_node_has_the_reserved_key_as_its_output(node_type: str) -> N
         ("foreach", {"items": "[]", "body": {"id": "b", "type": "delay"}, "max_parallelism": 0}, "/max_parallelism"),
         ("foreach", {"items": "[]", "body": {"id": "b", "type": "delay"}, "on_item_error": "no"}, "/on_item_error"),
         ("foreach", {"items": "[]", "body": {"id": "b", "type": "delay"}, "item": "index"}, ""),
+        ("switch", {}, "/cases"),
+        ("switch", {"cases": []}, "/cases"),
+        ("switch", {"cases": {}}, "/cases"),
+        ("switch", {"cases": [{"when": "true"}]}, "/cases/0/then"),
+        ("switch", {"cases": [{"when": "state.", "then": "n"}]}, "/cases/0/when"),
+        ("switch", {"cases": [{"when": "true", "then": "n", "else": 1}]}, "/cases/0/else"),
+        ("switch", {"cases": [{"when": "true", "then": "nobody"}]}, "/cases/0/then"),
+        ("switch", {"cases": [{"when": "true", "then": "nobody"}], "default": "n"}, "/default"),
+        ("while", {"body": {"id": "b", "type": "delay"}}, "/condition"),
+        ("while", {"condition": "result", "body": {"id": "b", "type": "transform"}}, "/condition"),
+        ("while", {"condition": "true", "body": {"id": "b", "type": "no"}}, "/body/type"),
+        (
+            "while",
+            {"condition": "true", "body": {"id": "b", "type": "transform"}, "max_iterations": 0},
+            "/max_iterations",
+        ),
+        ("while", {"condition": "true", "body": {"id": "b", "type": "transform"}, "index": "errors"}, "/index"),
+        ("subgraph", {}, ""),
+        ("subgraph", {"graph": "a", "body": {"id": "b", "type": "transform"}}, ""),
+        ("subgraph", {"graph": "a b"}, "/graph"),
+        ("subgraph", {"graph": "a", "version": 0}, "/version"),
+        ("subgraph", {"version": 1, "body": {"id": "b", "type": "transform"}}, ""),
+        ("subgraph", {"body": {"id": "b", "type": "no"}}, "/body/type"),
+        ("subgraph", {"graph": "a", "inherit": "no"}, "/inherit"),
     ],
 )
 def test_a_config_that_does_not_fit_is_refused_at_its_field(
@@ -168,7 +193,7 @@ def test_a_config_that_does_not_fit_is_refused_at_its_field(
 
 
 def test_types_without_parameters_refuse_input() -> None:
-    for node_type in ("transform", "template", "delay", "foreach"):
+    for node_type in ("transform", "template", "delay", "switch", "foreach", "while"):
         registered = builtin_registry().get(node_type)
         assert registered is not None
         assert not registered.takes_input
@@ -177,7 +202,8 @@ def test_types_without_parameters_refuse_input() -> None:
 def test_every_type_describes_itself_with_a_schema() -> None:
     described = {each["name"]: each for each in builtin_registry().describe()}
 
-    assert list(described) == ["function", "transform", "template", "delay", "foreach"]
+    names = ["function", "transform", "template", "delay", "switch", "foreach", "while", "subgraph"]
+    assert list(described) == names
     assert [name for name, each in described.items() if each["uses_code"]] == ["function"]
     for each in described.values():
         assert each["title"]
@@ -188,3 +214,34 @@ def test_every_type_describes_itself_with_a_schema() -> None:
 def test_a_config_is_refused_without_a_look_at_the_rest() -> None:
     with pytest.raises(GraphInvalid):
         prepare("delay", {})
+
+
+def test_a_subgraph_takes_inputs_but_not_under_the_reserved_key() -> None:
+    assert problems("subgraph", {"graph": "other"}, input={"n": "state.m"}) == []
+    assert [place for place, _ in problems("subgraph", {"graph": "other"}, input={"errors": "1"})] == [
+        "/nodes/0/input/errors"
+    ]
+
+
+def test_the_graphs_that_a_graph_runs_are_among_the_findings() -> None:
+    inner = {"id": "b", "type": "subgraph", "config": {"graph": "deep", "version": 3}}
+    graph = make_graph("foreach", {"items": "[]", "body": inner})
+
+    assert validate(graph, builtin_registry()).references == (
+        Reference("/nodes/0/config/body/config/graph", "deep", 3),
+    )
+
+
+def test_a_closed_schema_does_not_refuse_what_a_subgraph_may_have_written() -> None:
+    graph = parse_definition(
+        {
+            "id": "g",
+            "state": {"schema": {"properties": {"n": {}}, "additionalProperties": False}},
+            "nodes": [
+                {"id": "sub", "type": "subgraph", "config": {"graph": "other"}},
+                {"id": "t", "type": "transform", "config": {"set": {"n": "state.total"}}},
+            ],
+        }
+    )
+
+    assert validate(graph, builtin_registry()).problems == ()

@@ -30,7 +30,7 @@ from app.api.schemas.examples import (
 )
 from app.api.schemas.headers import described as described_headers
 from app.services.errors import GraphExists, GraphReadOnly, PreconditionRequired
-from app.services.graphs import GraphView
+from app.services.graph_views import GraphView
 from app.storage.errors import RevisionConflict
 from app.storage.repositories.idempotency import MadeVersion
 from graphwire.errors import AtCapacity, GraphInUse, InvalidCursor, InvalidInput, NotFound, StorageUnavailable, quoted

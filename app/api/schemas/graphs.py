@@ -6,7 +6,7 @@ from msgspec import UNSET, Raw
 
 from app.api.schemas import answers
 from app.services.derived import Judged
-from app.services.graphs import GraphView, ListedGraph
+from app.services.graph_views import GraphView, ListedGraph
 from app.storage.repositories.graphs import FROM_API, VersionInfo
 from graphwire.errors import Problem
 from graphwire.graphs import difference
