@@ -275,6 +275,104 @@ test("what failed is left alone, for all streams of a service, until its time ha
   assert.deepEqual(await asked(), ["application/json"]);
 });
 
+test("a wait that no timer can take is bounded, and not skipped", async () => {
+  const { client, requests } = service([problem(503, "shutting_down", { "Retry-After": "99999999" })]);
+  const stream = client.follow("x", { onStatus: (status) => status.name === "reconnecting" && stream.close() });
+
+  assert.deepEqual(await all(stream), []);
+  assert.ok(stream.status.delayMs >= 3_600_000 && stream.status.delayMs < 2 ** 31 - 1);
+  assert.equal(requests.length, 1);
+});
+
+test("a refusal whose text is broken is one all the same", async () => {
+  const broken = () => new Response("{", { status: 404, headers: { "Content-Type": "application/problem+json" } });
+  const { client, requests } = service([broken]);
+
+  await assert.rejects(all(client.follow("x")), (error) => error instanceof Problem && error.status === 404);
+  assert.equal(requests.length, 1);
+});
+
+test("a stream that is sent away at once is not one that works", async () => {
+  const notice = JSON.stringify({ type: "stream_closed", data: { code: "at_capacity", detail: "full", retry_ms: 1 } });
+  const full = () => new Response(`event: stream_closed\ndata: ${notice}\n\n`, { headers: { "Content-Type": "text/event-stream" } });
+  const { client, requests } = service([full, full, full, full], { transport: "sse", attempts: 3 });
+  const attempts = [];
+  const onStatus = (status) => status.name === "reconnecting" && attempts.push(status.attempt);
+
+  await assert.rejects(all(client.follow("x", { onStatus })), /full/);
+  assert.deepEqual(attempts, [1, 2, 3]);
+  assert.equal(requests.length, 4);
+});
+
+test("an event without end is given up", () => {
+  const parser = new SseParser();
+  const bytes = new TextEncoder().encode("data: " + "x".repeat(1_000_000));
+
+  assert.throws(() => Array.from({ length: 9 }, () => parser.push(bytes)), /no end/);
+});
+
+test("what happens in the service is followed by topics, from any place on", async () => {
+  const { client, requests } = service([page([5]), page([6])]);
+  const stream = client.events({ topics: ["execution.*", "graph.*"], after: 4 });
+  const seen = [];
+  for await (const { seq } of stream) {
+    seen.push(seq);
+    if (seq === 6) break;
+  }
+
+  assert.deepEqual(seen, [5, 6]);
+  assert.equal(stream.executionId, undefined);
+  assert.deepEqual(requests.map(({ url }) => url.replace("http://service.test", "")), [
+    "/events?after=4&wait=0&topics=execution.*%2Cgraph.*",
+    "/events?after=5&wait=25&topics=execution.*%2Cgraph.*",
+  ]);
+});
+
+test("no name leads anywhere else", () => {
+  const { client } = service([]);
+  for (const name of ["", ".", ".."]) {
+    assert.throws(() => client.follow(name), /no name/);
+    assert.throws(() => client.cancel(name), /no name/);
+    assert.throws(() => client.run(name), /no name/);
+  }
+});
+
+test("who does not wait any more for a command's answer hears so at once", async () => {
+  const { client, requests } = service([problem(503, "shutting_down", { "Retry-After": "60" })]);
+  const controller = new AbortController();
+  const answer = client.pause("x", undefined, { signal: controller.signal });
+  while (requests.length === 0) await new Promise(setImmediate);
+  setImmediate(() => controller.abort(new Error("enough")));
+
+  await assert.rejects(answer, /enough/);
+});
+
+test("commands are sent as the service has them, each under a name of its own", async () => {
+  const done = () => json(202, { applied_seq: 7 });
+  const { client, requests } = service(Array(8).fill(done));
+
+  await client.pause("x", "lunch");
+  await client.resume("x");
+  await client.step("x");
+  await client.step("x", "out");
+  await client.input("x", "i1", { ok: true });
+  await client.setBreakpoints("x", [{ node: "a", when: "after" }]);
+  await client.editState("x", { n: 1, gone: null });
+  assert.equal((await client.cancel("x")).applied_seq, 7);
+
+  assert.deepEqual(requests.map(({ method, url, body }) => [method, url.replace("http://service.test/executions/x/", ""), body]), [
+    ["POST", "pause", '{"reason":"lunch"}'],
+    ["POST", "resume", "{}"],
+    ["POST", "step", '{"mode":"over"}'],
+    ["POST", "step", '{"mode":"out"}'],
+    ["POST", "input", '{"interrupt_id":"i1","value":{"ok":true}}'],
+    ["PUT", "breakpoints", '{"breakpoints":[{"node":"a","when":"after"}]}'],
+    ["PATCH", "state", '{"n":1,"gone":null}'],
+    ["POST", "cancel", "{}"],
+  ]);
+  assert.equal(new Set(requests.map(({ headers }) => headers["Idempotency-Key"])).size, 8);
+});
+
 test("the service must be named where the module is a file", () => {
   assert.throws(() => new Graphwire(), /name the service/);
 });

@@ -193,3 +193,55 @@ async def test_streams_of_one_service_share_a_socket_which_ends_with_them(shown:
         for socket in sockets:
             if not socket.is_closed():
                 await socket.wait_for_event("close")
+
+
+FOLLOW_THE_SERVICE: Final = """async (transport) => {
+  const { Graphwire } = await import("/client.js");
+  const service = new Graphwire(undefined, { transport });
+  await service.start("hello");
+  const seen = [];
+  for await (const { topic, seq } of service.events({ topics: ["execution.*"] })) {
+    seen.push(topic);
+    if (seen.length === 2) await service.start("hello");
+    if (seen.length === 4) break;
+  }
+  return seen;
+}"""
+
+
+@pytest.mark.needs("chromium")
+@pytest.mark.parametrize("transport", ["websocket", "sse", "poll"])
+async def test_what_happens_in_the_service_is_followed(shown: Service, transport: str) -> None:
+    async with opened(f"http://127.0.0.1:{shown.port}", "/") as (page, faults):
+        seen = await page.evaluate(FOLLOW_THE_SERVICE, transport)
+
+    assert seen == ["execution.started", "execution.completed"] * 2
+    assert faults == []
+
+
+@pytest.mark.needs("chromium")
+@pytest.mark.capability("CLN-06", "CLN-07")
+async def test_a_page_whose_network_goes_and_comes_back_goes_on_where_it_was(shown: Service) -> None:
+    """The network of the browser itself, as when a laptop is closed: open connections break, new ones do not come."""
+    async with between(shown.port) as middle, opened(f"http://127.0.0.1:{middle.port}", "/") as (page, _):
+        await page.evaluate("""async () => {
+            const { Graphwire } = await import("/client.js");
+            window.events = [];
+            window.statuses = [];
+            const options = { onEvent: (event) => events.push(event), onStatus: ({ name }) => statuses.push(name) };
+            window.stream = new Graphwire(undefined, { baseMs: 20, capMs: 100 }).run(
+                "ticker", { state: { count: 200, interval_ms: 10 } }, options);
+        }""")
+        await page.wait_for_function("events.length > 20")
+
+        await page.context.set_offline(True)
+        await middle.stop()
+        await page.wait_for_function("statuses.filter((name) => name === 'reconnecting').length > 2")
+        missed = await page.evaluate("events.length")
+        await page.context.set_offline(False)
+        await page.wait_for_function("statuses.at(-1) === 'ended'")
+
+        events = await page.evaluate("events")
+        assert events == await stored(shown, await page.evaluate("stream.executionId"))
+        assert 20 < missed < len(events)
+        assert (await page.evaluate("statuses"))[:3] == ["connecting", "live", "reconnecting"]

@@ -68,6 +68,21 @@
 
 /** @typedef {StreamOptions & {idempotencyKey?: string}} RunOptions */
 
+/** @typedef {StreamOptions & {topics?: string[]}} ServiceStreamOptions `topics`, such as `execution.*`; else all. */
+
+/**
+ * Where an execution pauses by itself.
+ * @typedef {{node: string, when?: "before" | "after", condition?: string, hits?: number}} Breakpoint
+ */
+
+/**
+ * @typedef {object} CommandOptions
+ * @property {string} [idempotencyKey] Names it; else it has a new name. Repeated, it is carried out once.
+ * @property {AbortSignal} [signal] Ends the wait for the answer.
+ */
+
+/** @typedef {Promise<{applied_seq: number}>} Applied The number of its event `command_accepted`. */
+
 /**
  * @typedef {object} ServiceOptions
  * @property {string} [apiKey] The key of a service that asks for one.
@@ -82,8 +97,8 @@
  */
 
 /**
- * What a stream is read from.
- * @typedef {{path: string, method: string, params: Record<string, unknown>}} Source
+ * What a stream is read from: where its events are, and the request of a WebSocket that subscribes to them.
+ * @typedef {{path: string, method: string, params: Record<string, unknown>, executionId?: string}} Source
  */
 
 /**
@@ -97,6 +112,8 @@ const CONNECT_MS = 10_000;
 const POLL_S = 25;
 const CREDIT = 1024;
 const CLIMB_MS = [60_000, 3_600_000];
+const LONGEST_MS = 3_600_000; // timers take no more than 2^31 - 1 ms: beyond it they do not wait at all
+const LONGEST_BLOCK = 4 * 1024 * 1024;
 /** @type {Transport[]} */
 const TRANSPORTS = ["websocket", "sse", "poll"];
 const FINAL_CODES = new Set(["deleted", "unauthorized", "history_damaged"]);
@@ -126,9 +143,9 @@ export class Problem extends Error {
 
   /** @param {Response} response */
   static async of(response) {
-    const retryMs = 1000 * (Number(response.headers.get("Retry-After")) || 0);
+    const retryMs = Math.min(1000 * (Number(response.headers.get("Retry-After")) || 0), LONGEST_MS);
     const isProblem = response.headers.get("Content-Type")?.startsWith("application/problem+json");
-    const body = isProblem ? await response.json() : { title: response.statusText || undefined };
+    const body = (isProblem && (await response.json().catch(() => null))) || { title: response.statusText || undefined };
     return new Problem({ ...body, status: response.status }, retryMs);
   }
 }
@@ -151,6 +168,7 @@ export class SseParser {
   #decoder = new TextDecoder(); // drops a byte order mark, and joins characters that were cut
   #rest = "";
   #endsInReturn = false;
+  #size = 0;
   /** @type {string[]} */
   #data = [];
   #event = "";
@@ -172,6 +190,9 @@ export class SseParser {
     const lines = text.split(/\r\n|\n|\r/);
     lines[0] = this.#rest + lines[0];
     this.#rest = lines.pop() ?? "";
+    this.#size += text.length;
+    if (this.#size > LONGEST_BLOCK && lines.every((line) => line !== "")) throw new ConnectionLost("an event has no end");
+    if (lines.includes("")) this.#size = this.#rest.length;
     const blocks = [];
     for (const line of lines) {
       if (line !== "") {
@@ -333,7 +354,14 @@ class Socket {
       };
     });
     this.opened.catch(() => {}); // whoever waits hears of it; nobody may
-    socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
+    socket.onmessage = ({ data }) => {
+      try {
+        this.#receive(JSON.parse(data));
+      } catch (error) {
+        this.#end(new ConnectionLost(`the WebSocket said what is none: ${error}`));
+        socket.close();
+      }
+    };
   }
 
   /**
@@ -435,10 +463,10 @@ export class Graphwire {
    * @param {RunOptions} [options]
    */
   run(graphId, request = {}, { idempotencyKey = randomKey(), ...options } = {}) {
-    const path = `/graphs/${encodeURIComponent(graphId)}/execute`;
+    const path = `/graphs/${named(graphId)}/execute`;
     return new Stream(this, options, async (signal) => {
-      const { id } = await this.post(path, request, idempotencyKey, signal);
-      return id;
+      const { id } = await this.send("POST", path, request, idempotencyKey, signal);
+      return executionSource(id);
     });
   }
 
@@ -448,29 +476,105 @@ export class Graphwire {
    * @param {StreamOptions} [options]
    */
   follow(executionId, options = {}) {
-    return new Stream(this, options, async () => executionId);
+    const source = executionSource(executionId);
+    return new Stream(this, options, async () => source);
+  }
+
+  /**
+   * Follow what happens in the service: its graphs, its executions, itself. It has no end.
+   * @param {ServiceStreamOptions} [options]
+   */
+  events({ topics, ...options } = {}) {
+    const source = { path: "/events", method: "service.subscribe", params: { topics } };
+    return new Stream(this, options, async () => source);
   }
 
   /**
    * Start a graph and follow nothing.
    * @param {string} graphId
    * @param {Record<string, unknown>} [request]
-   * @param {{idempotencyKey?: string, signal?: AbortSignal}} [options]
+   * @param {CommandOptions} [options]
    * @returns {Promise<Record<string, any>>} The execution: `id`, `status`, `links`, ….
    */
   start(graphId, request = {}, options = {}) {
-    return this.#command(`/graphs/${encodeURIComponent(graphId)}/execute`, request, options);
+    return this.#command("POST", `/graphs/${named(graphId)}/execute`, request, options);
   }
 
   /**
    * Ask for an execution's cancellation.
    * @param {string} executionId
    * @param {string} [reason]
-   * @param {{idempotencyKey?: string, signal?: AbortSignal}} [options]
-   * @returns {Promise<{applied_seq: number}>} The number of its event `command_accepted`.
+   * @param {CommandOptions} [options]
+   * @returns {Applied}
    */
   cancel(executionId, reason, options = {}) {
-    return this.#command(`/executions/${encodeURIComponent(executionId)}/cancel`, { reason }, options);
+    return this.#steer(executionId, "cancel", { reason }, options);
+  }
+
+  /**
+   * Have nothing more begin; what runs ends.
+   * @param {string} executionId
+   * @param {string} [reason]
+   * @param {CommandOptions} [options]
+   * @returns {Applied}
+   */
+  pause(executionId, reason, options = {}) {
+    return this.#steer(executionId, "pause", { reason }, options);
+  }
+
+  /**
+   * Go on after a pause.
+   * @param {string} executionId
+   * @param {CommandOptions} [options]
+   * @returns {Applied}
+   */
+  resume(executionId, options = {}) {
+    return this.#steer(executionId, "resume", {}, options);
+  }
+
+  /**
+   * Make the next step of a paused execution.
+   * @param {string} executionId
+   * @param {"over" | "into" | "out"} [mode]
+   * @param {CommandOptions} [options]
+   * @returns {Applied}
+   */
+  step(executionId, mode = "over", options = {}) {
+    return this.#steer(executionId, "step", { mode }, options);
+  }
+
+  /**
+   * Answer what a node waits for.
+   * @param {string} executionId
+   * @param {string} interruptId
+   * @param {unknown} value Any JSON value.
+   * @param {CommandOptions} [options]
+   * @returns {Applied}
+   */
+  input(executionId, interruptId, value, options = {}) {
+    return this.#steer(executionId, "input", { interrupt_id: interruptId, value }, options);
+  }
+
+  /**
+   * Say where an execution pauses by itself; these take the place of those before.
+   * @param {string} executionId
+   * @param {Breakpoint[]} breakpoints
+   * @param {CommandOptions} [options]
+   * @returns {Applied}
+   */
+  setBreakpoints(executionId, breakpoints, options = {}) {
+    return this.#steer(executionId, "breakpoints", { breakpoints }, options, "PUT");
+  }
+
+  /**
+   * Change the state of a paused execution, by a JSON Merge Patch (RFC 7396).
+   * @param {string} executionId
+   * @param {Record<string, unknown>} patch
+   * @param {CommandOptions} [options]
+   * @returns {Applied}
+   */
+  editState(executionId, patch, options = {}) {
+    return this.#steer(executionId, "state", patch, options, "PATCH");
   }
 
   /**
@@ -489,18 +593,20 @@ export class Graphwire {
   /**
    * Send a command once.
    * @internal
+   * @param {string} method
    * @param {string} path
    * @param {Record<string, unknown>} body
    * @param {string} key
    * @param {AbortSignal | undefined} signal
    */
-  async post(path, body, key, signal) {
+  async send(method, path, body, key, signal) {
     const controller = new AbortController();
     const abort = () => controller.abort(signal?.reason);
     if (signal?.aborted) abort();
     signal?.addEventListener("abort", abort);
-    const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
-    const init = { method: "POST", headers, body: JSON.stringify(body), signal: controller.signal };
+    const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
+    const headers = { "Content-Type": type, "Idempotency-Key": key };
+    const init = { method, headers, body: JSON.stringify(body), signal: controller.signal };
     try {
       return await within(CONNECT_MS, controller, this.request(path, init).then((response) => response.json()));
     } finally {
@@ -530,26 +636,41 @@ export class Graphwire {
   }
 
   /**
+   * @param {string} executionId
+   * @param {string} command
+   * @param {Record<string, unknown>} body
+   * @param {CommandOptions} options
+   * @param {string} [method]
+   */
+  #steer(executionId, command, body, options, method = "POST") {
+    return this.#command(method, `/executions/${named(executionId)}/${command}`, body, options);
+  }
+
+  /**
+   * @param {string} method
    * @param {string} path
    * @param {Record<string, unknown>} body
-   * @param {{idempotencyKey?: string, signal?: AbortSignal}} options
+   * @param {CommandOptions} options
    */
-  async #command(path, body, { idempotencyKey = randomKey(), signal }) {
+  async #command(method, path, body, { idempotencyKey = randomKey(), signal = new AbortController().signal }) {
     const retry = this.retry();
     for (;;) {
       try {
-        return await this.post(path, body, idempotencyKey, signal);
+        return await this.send(method, path, body, idempotencyKey, signal);
       } catch (error) {
-        signal?.throwIfAborted();
+        signal.throwIfAborted();
         const { delayMs } = retry.after(error);
-        await new Promise((resolve) => setTimeout(resolve, delayMs));
+        /** @type {ReturnType<typeof setTimeout> | undefined} */
+        let timer;
+        const wait = new Promise((resolve) => (timer = setTimeout(resolve, delayMs)));
+        await abortable(wait, signal).finally(() => clearTimeout(timer));
       }
     }
   }
 }
 
 /**
- * The events of one execution, each once and in order, to its end: iterate over it once, or give it `onEvent`.
+ * The events of one execution, or of the service, each once and in order, to its end: iterate over it once, or give it `onEvent`.
  * Without `onEvent` it begins when it is iterated over, and reads no faster than it is.
  */
 export class Stream {
@@ -561,8 +682,8 @@ export class Stream {
   #connection = new AbortController();
   #wake = () => {};
   #isStale = false;
-  /** @type {string | undefined} Known from the start on. */
-  executionId;
+  /** @type {Source | undefined} */
+  #source;
   /** The number up to which the history is read. */
   cursor;
   /** @type {Status} */
@@ -580,7 +701,7 @@ export class Stream {
    * @internal
    * @param {Graphwire} service
    * @param {StreamOptions} options
-   * @param {(signal: AbortSignal) => Promise<string>} begin Returns the execution's id.
+   * @param {(signal: AbortSignal) => Promise<Source>} begin
    */
   constructor(service, options, begin) {
     this.#service = service;
@@ -593,6 +714,11 @@ export class Stream {
     if (options.onEvent) this.#drive(options.onEvent);
   }
 
+  /** The execution that is followed, known from its start on; of the service's own stream there is none. */
+  get executionId() {
+    return this.#source?.executionId;
+  }
+
   [Symbol.asyncIterator]() {
     return this.#events;
   }
@@ -602,8 +728,9 @@ export class Stream {
    * @param {string} [reason]
    */
   async cancel(reason) {
-    if (this.executionId === undefined) throw new Error("the execution has not started yet");
-    return this.#service.cancel(this.executionId, reason);
+    const id = this.executionId;
+    if (id === undefined) throw new Error("there is no execution, or it has not started yet");
+    return this.#service.cancel(id, reason);
   }
 
   /**
@@ -637,8 +764,8 @@ export class Stream {
     try {
       while (!this.#closing.signal.aborted) {
         try {
-          this.executionId ??= await this.#begin(this.#closing.signal);
-          for await (const { batch, transport, works } of this.#connect(this.executionId)) {
+          this.#source ??= await this.#begin(this.#closing.signal);
+          for await (const { batch, transport, works } of this.#connect(this.#source)) {
             if (works) retry.reset();
             if (this.status.name !== "live" || this.status.transport !== transport) this.#tell({ name: "live", transport });
             for (const item of batch.items) {
@@ -688,9 +815,9 @@ export class Stream {
 
   /**
    * Read over the best transport that works. Ends where a better one, or another filter, is to be tried.
-   * @param {string} executionId
+   * @param {Source} source
    */
-  async *#connect(executionId) {
+  async *#connect(source) {
     const { ladder } = this.#service;
     /** @type {unknown} */
     let failure;
@@ -701,8 +828,8 @@ export class Stream {
       let works = false;
       this.#isStale = false;
       try {
-        for await (const batch of this.#over(transport, executionId, controller)) {
-          if (isOpen && !works) {
+        for await (const batch of this.#over(transport, source, controller)) {
+          if (isOpen && !works && batch.items[0]?.type !== "stream_closed") {
             works = true;
             ladder.worked(transport, failure !== undefined);
           }
@@ -726,22 +853,21 @@ export class Stream {
 
   /**
    * @param {Transport} transport
-   * @param {string} executionId
+   * @param {Source} source
    * @param {AbortController} controller Ends the connection.
    * @returns {AsyncGenerator<Batch>}
    */
-  #over(transport, executionId, controller) {
-    if (transport === "websocket") return this.#overSocket(executionId, controller);
-    const path = `/executions/${encodeURIComponent(executionId)}/events`;
-    return transport === "sse" ? this.#overSse(path, controller) : this.#overPolls(path, controller);
+  #over(transport, source, controller) {
+    if (transport === "websocket") return this.#overSocket(source, controller);
+    return transport === "sse" ? this.#overSse(source, controller) : this.#overPolls(source, controller);
   }
 
   /**
-   * @param {string} executionId
+   * @param {Source} source
    * @param {AbortController} controller
    * @returns {AsyncGenerator<Batch>}
    */
-  async *#overSocket(executionId, controller) {
+  async *#overSocket(source, controller) {
     const { signal } = controller;
     const socket = this.#service.socket();
     const inbox = new Inbox();
@@ -749,9 +875,11 @@ export class Stream {
     try {
       await within(CONNECT_MS, controller, abortable(socket.opened, signal));
       const { types, nodes } = this.#options;
-      const params = { execution_id: executionId, after: this.cursor, types, nodes, credit: CREDIT };
-      subscribing = socket.call("execution.subscribe", params, inbox);
+      const asked = source.executionId === undefined ? {} : { types, nodes, credit: CREDIT };
+      const params = { ...source.params, ...asked, after: this.cursor };
+      subscribing = socket.call(source.method, params, inbox);
       const { subscription, ended } = await within(CONNECT_MS, controller, abortable(subscribing, signal));
+      if (source.executionId === undefined) grant(socket, subscription, CREDIT);
       yield { items: [] };
       yield { items: [], isLast: ended }; // an answer: it works
       for (let taken = 0; ; ) {
@@ -759,7 +887,7 @@ export class Stream {
         yield { items };
         taken += items.filter((item) => item.seq !== undefined).length;
         if (taken < CREDIT / 2) continue;
-        socket.call("stream.credit", { subscription, events: taken }).catch(() => {});
+        grant(socket, subscription, taken);
         taken = 0;
       }
     } finally {
@@ -772,16 +900,20 @@ export class Stream {
   }
 
   /**
-   * @param {string} path
+   * @param {Source} source
    * @param {AbortController} controller
    * @returns {AsyncGenerator<Batch>}
    */
-  async *#overSse(path, controller) {
-    const response = await this.#get(path, { heartbeat: HEARTBEAT_S }, "text/event-stream", controller, CONNECT_MS);
-    yield { items: [], isLast: response.status === 204 };
+  async *#overSse(source, controller) {
+    const response = await this.#get(source, { heartbeat: HEARTBEAT_S }, "text/event-stream", controller, CONNECT_MS);
+    if (response.status === 204) {
+      yield { items: [], isLast: true };
+      return;
+    }
     if (!response.body || !response.headers.get("Content-Type")?.startsWith("text/event-stream")) {
       throw new ConnectionLost("the answer is no event stream");
     }
+    yield { items: [] };
     const reader = response.body.getReader();
     const parser = new SseParser();
     for (;;) {
@@ -792,13 +924,13 @@ export class Stream {
   }
 
   /**
-   * @param {string} path
+   * @param {Source} source
    * @param {AbortController} controller
    * @returns {AsyncGenerator<Batch>}
    */
-  async *#overPolls(path, controller) {
+  async *#overPolls(source, controller) {
     for (let wait = 0; ; wait = POLL_S) {
-      const response = await this.#get(path, { wait }, "application/json", controller, CONNECT_MS + 1000 * wait);
+      const response = await this.#get(source, { wait }, "application/json", controller, CONNECT_MS + 1000 * wait);
       const page = await within(CONNECT_MS, controller, response.json());
       if (wait === 0) yield { items: [] };
       yield { items: page.lagged ? [page.lagged, ...page.events] : page.events, isLast: page.ended };
@@ -807,18 +939,19 @@ export class Stream {
   }
 
   /**
-   * @param {string} path
+   * @param {Source} source
    * @param {Record<string, unknown>} query
    * @param {string} accept
    * @param {AbortController} controller
    * @param {number} ms How long the head of the answer may take.
    */
-  #get(path, query, accept, controller, ms) {
+  #get(source, query, accept, controller, ms) {
     const { types, nodes } = this.#options;
-    const wanted = { after: this.cursor, ...query, ...(types && { types }), ...(nodes && { nodes }) };
+    const { topics } = source.params;
+    const wanted = { after: this.cursor, ...query, ...(types && { types }), ...(nodes && { nodes }), ...(topics ? { topics } : {}) };
     const parameters = Object.entries(wanted).map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`);
     const init = { headers: { Accept: accept }, signal: controller.signal };
-    return within(ms, controller, this.#service.request(`${path}?${parameters.join("&")}`, init));
+    return within(ms, controller, this.#service.request(`${source.path}?${parameters.join("&")}`, init));
   }
 
   /** @param {Status} status */
@@ -873,6 +1006,35 @@ function call(callback, value) {
       throw error;
     });
   }
+}
+
+/**
+ * An execution as what a stream is read from.
+ * @param {string} id
+ * @returns {Source}
+ */
+function executionSource(id) {
+  const params = { execution_id: id };
+  return { path: `/executions/${named(id)}/events`, method: "execution.subscribe", params, executionId: id };
+}
+
+/**
+ * A name as a part of a path. Those that an address takes for a way to elsewhere are none.
+ * @param {string} name
+ */
+function named(name) {
+  if (["", ".", ".."].includes(name)) throw new TypeError(`no name: "${name}"`);
+  return encodeURIComponent(name);
+}
+
+/**
+ * Let a subscription send so many events more.
+ * @param {Socket} socket
+ * @param {string | number} subscription
+ * @param {number} events
+ */
+function grant(socket, subscription, events) {
+  socket.call("stream.credit", { subscription, events }).catch(() => {});
 }
 
 /** A key that no other start has. (`crypto.randomUUID` is for pages that came over TLS.) */
