@@ -7,6 +7,8 @@ from typing import Final
 
 from playwright.async_api import HttpCredentials, Page, async_playwright
 
+from tests.waiting import PATIENCE_S
+
 QUIET: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 
 
@@ -22,7 +24,7 @@ async def opened(address: str, path: str, *, key: str | None = None) -> AsyncIte
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(QUIET))
         login: HttpCredentials | None = None if key is None else {"username": "any", "password": key}
         page = await browser.new_page(http_credentials=login)
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE_S * 1_000)
         page.on("request", lambda request: None if _is_own(request.url, address) else faults.append(request.url))
         page.on("pageerror", lambda error: faults.append(str(error)))
         await page.goto(f"{address}{path}")
