@@ -33,7 +33,7 @@ async def without_answers(route: Route) -> None:
         for operation in methods.values():
             responses = operation["responses"].items()
             operation["responses"] = {
-                status: {"description": "", "content": dict.fromkeys(each.get("content", ()), {})}
+                status: {"description": "", "content": {kind: {} for kind in each.get("content", ())}}
                 for status, each in responses
                 if status.startswith("2")
             }

@@ -15,6 +15,7 @@ import pytest
 from tests.docs.blocks import PAGES, ROOT, Block, blocks, name
 from tests.docs.terminal import Terminal, free_port, terminal
 from tests.docs.transcript import Command, agrees, commands
+from tests.waiting import PATIENCE_S
 
 SHELLS: Final = frozenset({"sh", "console"})
 SERVERS: Final = re.compile(r"^(?:\w+=\S+ )*(?:make run|graphwire serve)\b.*", re.M)
@@ -23,7 +24,6 @@ NOT_HERE: Final = re.compile(
     r"^(?:\$ )?(?:sudo|docker|GRAPHWIRE_API_KEY=\S+ docker|systemctl|psql|pg_dump|make test)\b", re.M
 )
 HOSTS: Final = {"server:8000": "127.0.0.1:8000"}
-SEEN_WITHIN_S: Final = 15.0
 
 
 def typed(page: Path) -> list[Block]:
@@ -60,7 +60,7 @@ class Reader:
 
     async def _see(self, command: Command) -> None:
         shown = await self._output(command.text)
-        deadline = asyncio.get_running_loop().time() + SEEN_WITHIN_S
+        deadline = asyncio.get_running_loop().time() + PATIENCE_S
         while not agrees(command.expected, shown) and command.only_looks:
             if asyncio.get_running_loop().time() > deadline:
                 break

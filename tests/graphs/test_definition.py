@@ -1,7 +1,6 @@
 """The shape of definitions."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from graphwire.graphs.definition import (
     parse_definition,
 )
 from tests.graphs.samples import make_graph, make_value
+from tests.measuring import within_cpu_s
 
 
 def problems_of(value: Any) -> dict[str, Problem]:
@@ -289,12 +289,10 @@ def test_problems_quote_no_more_than_64_characters() -> None:
 )
 def test_a_flood_of_problems_is_counted_and_its_beginning_shown_in_little_time(fields: dict[str, Any]) -> None:
     value = make_value(["a"]) | fields
-    started = time.process_time()
 
-    problems = problems_of(value)
+    problems = within_cpu_s(3, lambda: problems_of(value))
 
     assert 1 <= len(problems) <= 1_001
-    assert time.process_time() - started < 3
 
 
 def test_a_body_is_one_node_or_nodes_with_edges() -> None:

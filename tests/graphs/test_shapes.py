@@ -3,7 +3,6 @@
 import gzip
 import json
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from graphwire.graphs.documents import Format, read_document, write_document
 from graphwire.graphs.validation import Findings, validate
 from graphwire.json_text import read_json
 from tests.graphs.samples import REGISTRY, make_value
+from tests.measuring import within_cpu_s
 
 
 def ids(count: int) -> list[str]:
@@ -80,22 +80,18 @@ def at_the_limits(count: int = 10_000) -> Any:
 @pytest.mark.parametrize("format", ["json", "yaml"])
 def test_a_graph_at_the_limits_validates_in_two_seconds(format: Format) -> None:
     document = read_document(write_document(at_the_limits(), format), format)
-    started = time.process_time()
 
-    findings = validate(parse_definition(document.value), REGISTRY)
+    findings = within_cpu_s(2, lambda: validate(parse_definition(document.value), REGISTRY))
 
-    assert time.process_time() - started < 2
     assert findings.problems == ()
 
 
 @pytest.mark.bad_input(28)
 def test_a_graph_at_the_limits_is_read_from_json_and_validated_in_two_seconds() -> None:
     data = json.dumps(at_the_limits()).encode()
-    started = time.process_time()
 
-    findings = validate(parse_definition(read_document(data, "json").value), REGISTRY)
+    findings = within_cpu_s(2, lambda: validate(parse_definition(read_document(data, "json").value), REGISTRY))
 
-    assert time.process_time() - started < 2
     assert findings.problems == ()
 
 
@@ -117,12 +113,10 @@ def test_a_thousand_doubled_edges_are_all_named() -> None:
 @pytest.mark.bad_input(23)
 def test_fifty_thousand_dangling_edges_are_named_in_little_time() -> None:
     value = make_value(ids(10_000), [f"n{n % 10_000}>m{n}" for n in range(50_000)])
-    started = time.process_time()
 
-    _, findings = load_and_check(value)
+    _, findings = within_cpu_s(4, lambda: load_and_check(value))
 
     assert len(findings.problems) == 50_000
-    assert time.process_time() - started < 4
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,17 @@ import pytest
 import pytest_asyncio
 
 from tests.databases import postgresql_schema
-from tests.live.control import gates
+from tests.live.control import awake, gates
 from tests.live.serving import Service, serving
 
 
 @pytest.fixture(autouse=True)
 def _closed_gates() -> Iterator[None]:
     gates.clear()
+    awake.clear()
     yield
     gates.clear()
+    awake.set()
 
 
 @pytest_asyncio.fixture

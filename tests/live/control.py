@@ -1,6 +1,7 @@
 """What tests share with the nodes of the graphs in ``graphs/``, when both are in one process."""
 
 import asyncio
+import threading
 from collections import defaultdict
 
 
@@ -18,3 +19,6 @@ class Gate:
 
 
 gates: defaultdict[str, Gate] = defaultdict(Gate)
+
+awake = threading.Event()
+"""Set by the test that wants threads to go on."""

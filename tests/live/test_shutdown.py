@@ -72,10 +72,10 @@ async def test_executions_get_the_time_that_the_setting_says(tmp_path: Path) -> 
             await gates[gate].reached.wait()
         began = loop.time()
         service.server.should_exit = True
-        loop.call_later(3, gates["in time"].opened.set)
+        loop.call_later(1, gates["in time"].opened.set)
     took = loop.time() - began
 
-    assert 4 <= took < 9
+    assert took >= 4
     async with serving(tmp_path) as service:
         shown = {name: (await service.client.get(f"/executions/{name}")).json() for name in (in_time, late)}
     assert shown[in_time]["status"] == "completed"

@@ -354,7 +354,7 @@ async def test_stopping_gives_up_on_a_database_that_stays_away(schema: str, ling
                 store.submit(outbox)
                 await World(schema, proxy, database, store).wait_until(lambda: proxy.lost == 1)
                 began = asyncio.get_running_loop().time()
-        assert asyncio.get_running_loop().time() - began < 4
+        assert asyncio.get_running_loop().time() - began < 20
 
     async with PostgresqlDatabase(schema):
         pass  # nobody holds the lock any more

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from graphwire import Graph, Result
-from tests.live.control import gates
+from tests.live.control import awake, gates
 
 chain = Graph("chain", name="Chain <of> three", state={"count": 0})
 for _name in ("first", "second", "third"):
@@ -64,8 +64,8 @@ asleep = Graph("asleep")
 
 @asleep.node()
 def sleep() -> None:
-    """Hold a thread for a second."""
-    time.sleep(1)  # what it does to others is what is measured
+    """Hold a thread until the test lets it go on."""
+    awake.wait()
 
 
 portions = Graph("portions", state={"gate": "gate", "texts": [["word"]]})
