@@ -49,7 +49,7 @@ from app.services.retention import Retention
 from app.services.retention_policy import Limits
 from app.services.service_log import ServiceLog
 from app.services.streams import StreamService
-from app.settings import Settings, database_url, max_readers
+from app.settings import Settings, closing_s, database_url, max_readers
 from app.storage.database import Database
 from app.storage.opening import open_database
 from app.storage.repositories.checkpoints import CheckpointRepository
@@ -71,9 +71,6 @@ from graphwire.nodes import builtin_registry
 from graphwire.sinks import Log, NdjsonFile, Sink, Sinks
 
 log = logging.getLogger(__name__)
-
-_STORE_SHARE = 0.1
-"""Of ``drain_s``, which the executions have: how long the store may take after them."""
 
 
 def create_app(settings: Settings, *, sinks: Sequence[Sink] = ()) -> FastAPI:
@@ -148,7 +145,7 @@ def _lifespan(settings: Settings, sinks: Sequence[Sink]) -> Any:
         async with AsyncExitStack() as stack:  # closes in reverse, also after a failed start
             opened = open_database(database_url(settings), migrates=settings.migrate_at_start)
             database = await stack.enter_async_context(opened)
-            store = await stack.enter_async_context(SqlExecutionStore(database, stop_s=settings.drain_s * _STORE_SHARE))
+            store = await stack.enter_async_context(SqlExecutionStore(database, stop_s=closing_s(settings)))
             announcements = await stack.enter_async_context(
                 Announcements(ServiceEventRepository(database), clock, version=app.version)
             )

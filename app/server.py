@@ -12,14 +12,12 @@ import uvicorn
 from app.api.routers.sockets import is_socket
 from app.main import create_app
 from app.observability.logs import logging_to
-from app.settings import Settings, secrets_of
+from app.settings import Settings, closing_s, secrets_of
 from app.transports.server import StreamServer, protocol
 from app.transports.websocket.protocol import SocketBounds
 from graphwire.sinks import Sink
 
 EXAMPLE_GRAPH = "code_census"
-_RESPONSES_SHARE = 0.1
-"""Of ``drain_s``, which the executions have: how long open responses may take before."""
 
 
 def run_server(settings: Settings) -> None:
@@ -75,7 +73,7 @@ def make_server(settings: Settings, *, ready: Callable[[str, int], None], sinks:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=settings.drain_s * _RESPONSES_SHARE,  # type: ignore[arg-type]  # any number will do
+        timeout_graceful_shutdown=closing_s(settings),  # type: ignore[arg-type]  # any number will do
     )
     return StreamServer(config, drain=lambda: application.state.drain(), ready=ready)
 

@@ -233,8 +233,16 @@ class Settings(BaseSettings):
         default=20.0,
         gt=0,
         description="Time that running executions get to finish at a shutdown; streams end at once. "
-        "Other open responses get a tenth of it before, and the store a tenth after.",
+        "Other open responses get a tenth of it before, and the store a tenth after, but a second each.",
     )
+
+
+def closing_s(settings: Settings) -> float:
+    """Return how long open responses may take at a shutdown before the executions have their time, and the store after.
+
+    Where the executions have little time, a stream still needs a moment to be told.
+    """
+    return max(1.0, settings.drain_s * 0.1)
 
 
 def database_url(settings: Settings) -> str:

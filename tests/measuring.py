@@ -14,7 +14,7 @@ def within_cpu_s(limit_s: float, work: Callable[[], T]) -> T:
 
     Where others use the caches, or the collector happens to run, it takes longer: the best of three times counts.
     """
-    took = []
+    took: list[float] = []
     while len(took) < TRIES:
         began = time.thread_time()
         done = work()

@@ -79,12 +79,14 @@ class Load:
     async def post(self) -> None:
         """Start an execution by a stream, and leave in the middle."""
         async with self._client.stream("POST", "/graphs/chatter/execute/stream") as answer:
+            if answer.status_code == 503:
+                await asyncio.sleep(float(answer.headers["retry-after"]))  # as it says
+                return
             async for _ in answer.aiter_raw():
                 break
         execution = answer.headers["location"]
         self.done["streams left in the middle"] += 1
-        await Follower(FORMS["poll"], self._server.port, execution.rpartition("/")[2]).follow()
-        await self._asked("DELETE", execution)
+        await self._end("poll", execution.rpartition("/")[2])
 
     async def stall(self) -> None:
         """Ask for more than sockets hold, and read nothing until the server cuts the connection."""
@@ -95,8 +97,7 @@ class Load:
         async with follower.connected(receive_buffer=4_096) as connection:
             await loop.sock_sendall(connection.plain, connection.session.sending)
             await asyncio.sleep(WRITE_TIMEOUT_S * 2)  # that it does nothing is what it does
-        await Follower(FORMS["ndjson"], self._server.port, execution).follow()
-        await self._asked("DELETE", f"/executions/{execution}")
+        await self._end("ndjson", execution)
         self.done["readers that read nothing"] += 1
 
     async def idle(self, execution: str) -> None:
@@ -121,25 +122,36 @@ class Load:
                     break
         self.done["readers of the service's events"] += 1
 
+    async def _end(self, form: str, execution: str) -> None:
+        """Follow an execution to its end, and delete it."""
+        await Follower(FORMS[form], self._server.port, execution).follow_with_cuts([], self._chance)
+        await self._asked("DELETE", f"/executions/{execution}")
+
     async def _start(self, graph: str, state: dict[str, object]) -> str:
         answer = await self._asked("POST", f"/graphs/{graph}/execute", json={"state": state})
         return str(answer.json()["id"])
 
     async def _asked(self, method: str, address: str, **options: Any) -> httpx.Response:
-        """Ask, and again where the service says that it cannot now."""
-        while True:
-            answer = await self._client.request(method, address, **options)
-            if answer.status_code != 503:
-                return answer.raise_for_status()
-            self.done[f"refused for the moment: {answer.json()['detail']}"] += 1
-            await asyncio.sleep(float(answer.headers["retry-after"]))  # as it says
+        return await asked(self._client, self.done, method, address, **options)
+
+
+async def asked(
+    client: httpx.AsyncClient, done: Counter[str], method: str, address: str, **options: Any
+) -> httpx.Response:
+    """Ask, and again where the service says that it cannot now, which is counted."""
+    while True:
+        answer = await client.request(method, address, **options)
+        if answer.status_code != 503:
+            return answer.raise_for_status()
+        done[f"refused for the moment: {answer.json()['detail']}"] += 1
+        await asyncio.sleep(float(answer.headers["retry-after"]))  # as it says
 
 
 async def sampled(server: Server, client: httpx.AsyncClient, samples: Samples) -> Sample:
     """Look at what the server holds."""
-    answer = await client.post("/graphs/census/execute/wait")
-    held = answer.raise_for_status().json()
-    await client.delete(f"/executions/{held['id']}")
+    refused = Counter[str]()
+    held = (await asked(client, refused, "POST", "/graphs/census/execute/wait")).json()
+    await asked(client, refused, "DELETE", f"/executions/{held['id']}")
     process = psutil.Process(server.pid)
     counts = held["state"]
     return samples.add(
@@ -180,7 +192,7 @@ def _client(server: Server) -> httpx.AsyncClient:
 
 
 async def _loaded(load: Load, server: Server, client: httpx.AsyncClient, samples: Samples, seconds: float) -> None:
-    silent = (await client.post("/graphs/endless/execute")).json()["id"]
+    silent = (await asked(client, load.done, "POST", "/graphs/endless/execute")).json()["id"]
     async with asyncio.TaskGroup() as group:
         for _ in range(WORKERS):
             group.create_task(load.again(load.follow))

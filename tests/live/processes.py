@@ -30,7 +30,7 @@ class Served:
     def port(self) -> int:
         return int(self.address.rpartition(":")[2])
 
-    async def ended(self, within_s: float = 20.0) -> int:
+    async def ended(self, within_s: float = PATIENCE_S) -> int:
         """Wait for its end, and return its status."""
         async with asyncio.timeout(within_s):
             return await self.process.wait()

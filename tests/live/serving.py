@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,10 +16,13 @@ from app.server import make_server
 from app.settings import Settings
 from app.transports.server import StreamServer
 from graphwire.sinks import Sink
+from tests.live.control import gates
 from tests.live.description import is_as_described
 from tests.waiting import PATIENCE_S
 
 GRAPHS = Path(__file__).parent / "graphs"
+DRAIN_S = 10.0
+"""What a busy machine does not take for answers and executions to end that can."""
 
 
 def http_client(base_url: str = "", **more: Any) -> httpx.AsyncClient:
@@ -69,12 +73,13 @@ async def serving(
             "port": 0,
             "database_url": f"sqlite:///{folder}/graphwire.db",
             "graphs": (GRAPHS,),
-            "drain_s": 2.0,
+            "drain_s": DRAIN_S,
             **changes,
         },
     )
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     server = make_server(settings, ready=lambda _, port: ready.set_result(port), sinks=sinks)
+    server.config.timeout_graceful_shutdown = math.ceil(DRAIN_S)
     async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
         task = group.create_task(_serve(server))
         first: set[asyncio.Future[Any]] = {task, ready}  # a start that fails ends the task
@@ -86,6 +91,9 @@ async def serving(
                 yield Service(server, client, port)
             finally:
                 server.should_exit = True
+                if settings.drain_s == DRAIN_S:
+                    for gate in gates.values():
+                        gate.opened.set()  # who is still held there would be waited for
 
 
 class _Brisk:

@@ -37,7 +37,7 @@ async def test_an_execution_that_is_to_end_with_its_readers_does(tmp_path: Path)
 
 @pytest.mark.capability("SSE-09")
 async def test_a_reader_that_comes_back_in_time_keeps_it_running(tmp_path: Path) -> None:
-    async with serving(tmp_path, disconnect_grace_s=0.5) as service:
+    async with serving(tmp_path, disconnect_grace_s=3.0) as service:
         start = {"on_disconnect": "cancel"}
         other = {"on_disconnect": "cancel", "state": {"gate": "other"}}
         async with service.client.stream("POST", "/graphs/gated/execute/stream", json=start) as answer:

@@ -25,7 +25,7 @@ def peers(service: Service) -> set[tuple[str, int]]:
 @pytest.mark.bad_input(72)
 @pytest.mark.parametrize("form", [form for form in FORMS.values() if form is not Poll])
 async def test_a_peer_whose_machine_is_gone_is_let_go_and_others_stay(tmp_path: Path, form: type[Session]) -> None:
-    async with serving(tmp_path, heartbeat_s=0.4, ping_s=0.4, pong_s=0.4) as service:
+    async with serving(tmp_path, heartbeat_s=0.4, ping_s=0.4, pong_s=2.0) as service:
         execution = await service.start("gated")
         await gates["gate"].reached.wait()
         gone, there = (Follower(form, service.port, execution) for _ in range(2))

@@ -102,7 +102,7 @@ async def test_a_second_signal_ends_the_process_at_once_and_nothing_is_lost(tmp_
         assert served.process.returncode is None
 
         served.process.send_signal(signal.SIGTERM)
-        await served.ended(within_s=5)
+        await served.ended(within_s=30)
     async with process(tmp_path) as served:
         await resumed(followers, served)
 
