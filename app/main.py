@@ -32,6 +32,7 @@ from app.api.routers import (
 from app.observability.access_log import AccessLog
 from app.security.hosts import is_loopback
 from app.security.keys import read_keys
+from app.services.admission import Admissions
 from app.services.announcements import Announcements
 from app.services.checkpoints import CheckpointService
 from app.services.executions import ExecutionService
@@ -40,6 +41,7 @@ from app.services.foreign import ForeignService
 from app.services.graphs import GraphService
 from app.services.idempotency import Idempotency
 from app.services.interrupted import end_interrupted
+from app.services.launching import Launcher
 from app.services.presence import Presence
 from app.services.producers import Producers
 from app.services.readiness import Readiness
@@ -63,6 +65,7 @@ from app.transports.broadcast import OUTLET, Broadcasts
 from app.transports.sending import AFTERWARDS
 from app.transports.websocket.sockets import Sockets
 from graphwire.clock import Clock, SystemClock
+from graphwire.engine.policies.admission import Admission
 from graphwire.engine.supervisor import Supervisor
 from graphwire.events.filters import parse_filter
 from graphwire.events.room import Room
@@ -152,13 +155,14 @@ def _lifespan(settings: Settings, sinks: Sequence[Sink]) -> Any:
             store.when_changed(announcements.storage_changed)
             delivered = await stack.enter_async_context(_sinks(settings, sinks, announcements))
             supervisor = await stack.enter_async_context(Supervisor(drain_s=settings.drain_s))
-            state = _services(settings, clock, database, store, supervisor, delivered)
+            state = _services(settings, clock, database, store, supervisor, delivered, announcements)
             await stack.enter_async_context(state["service_log"])
             stack.callback(state["presence"].close)
             stack.callback(state["beside"].close)
             folders = await stack.enter_async_context(_folders(settings, state["graphs"]))
             state["readiness"] = Readiness(state["executions"], store, folders, delivered)
             await end_interrupted(ExecutionRepository(database), store, state["graphs"], clock)
+            await state["executions"].take_up_queued()
             await state["foreign"].open()
             await stack.enter_async_context(state["retention"])
             await stack.enter_async_context(_resources(settings, announcements))
@@ -214,6 +218,30 @@ def _graphs(settings: Settings, clock: Clock, database: Database, supervisor: Su
     )
 
 
+def _launcher(
+    settings: Settings,
+    clock: Clock,
+    database: Database,
+    store: SqlExecutionStore,
+    supervisor: Supervisor,
+    announcements: Announcements,
+    registered: GraphService,
+    room: Room,
+) -> Launcher:
+    policy = Admission(max_running=settings.max_running, ageing_s=settings.queue_ageing_s)
+    return Launcher(
+        registered,
+        ExecutionRepository(database),
+        store,
+        supervisor,
+        Admissions(policy, supervisor, clock, announcements.announce),
+        clock,
+        room,
+        ring_events=settings.ring_events,
+        ring_bytes=settings.ring_bytes,
+    )
+
+
 def _services(
     settings: Settings,
     clock: Clock,
@@ -221,6 +249,7 @@ def _services(
     store: SqlExecutionStore,
     supervisor: Supervisor,
     sinks: Sinks,
+    announcements: Announcements,
 ) -> dict[str, Any]:
     registered = _graphs(settings, clock, database, supervisor)
     room = Room()
@@ -246,10 +275,8 @@ def _services(
         presence,
         sinks,
         elsewhere,
+        _launcher(settings, clock, database, store, supervisor, announcements, registered, room),
         clock,
-        room,
-        ring_events=settings.ring_events,
-        ring_bytes=settings.ring_bytes,
         max_executions=settings.max_executions,
     )
     watched = StreamService(store, presence, clock, max_readers=max_readers(settings))

@@ -141,9 +141,21 @@ class Settings(BaseSettings):
     max_nodes: int = Field(default=10_000, ge=1, description="Most nodes of a graph.")
     max_edges: int = Field(default=50_000, ge=0, description="Most edges of a graph.")
     max_executions: int = Field(
+        default=10_000,
+        ge=1,
+        description="Executions that are accepted and have not ended; likewise those that run elsewhere and report "
+        "here. Beyond it a start is refused with `at_capacity`.",
+    )
+    max_running: int = Field(
         default=1_000,
         ge=1,
-        description="Executions that run at once; likewise those that run elsewhere and report here.",
+        description="Executions that run at once; paused ones do not count. The others wait for their turn.",
+    )
+    queue_ageing_s: float = Field(
+        default=30.0,
+        ge=0,
+        description="Time after which an execution that waits counts as one priority higher, so that none waits for "
+        "ever; 0 leaves priorities as they are.",
     )
     foreign_idle_s: float = Field(
         default=3_600.0,

@@ -57,7 +57,7 @@ _OF_REQUESTS: Mapping[str, Advice] = {
     "too_many_subscriptions": Advice(
         "End subscriptions that are not needed with `execution.unsubscribe`, or open another socket.",
         "this socket has 1,000 subscriptions (GRAPHWIRE_MAX_SUBSCRIPTIONS)",
-        {"limit": 1_000},
+        {"limit": 10_000},
     ),
     "unauthorized": Advice(
         "Send `Authorization: Bearer <key>` with a key that the operator set in `GRAPHWIRE_API_KEY`.",
@@ -264,8 +264,8 @@ _OF_STATES: Mapping[str, Advice] = {
     ),
     "at_capacity": Advice(
         "Wait for `Retry-After` seconds, and try again; the operator can raise a setting that `detail` names.",
-        "1,000 executions are alive (GRAPHWIRE_MAX_EXECUTIONS)",
-        {"limit": 1_000},
+        "10,000 executions are alive (GRAPHWIRE_MAX_EXECUTIONS)",
+        {"limit": 10_000},
     ),
     "shutting_down": Advice(_AGAIN, "the service stops; try again"),
     "storage_unavailable": Advice(

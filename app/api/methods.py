@@ -55,7 +55,8 @@ async def _start(context: Context, params: StartParams) -> Started:
             if params.subscribe:
                 reader = telling.open(runner.id, runner.hub, place=START, filter=None)
     if turn.is_repeated:
-        view = replace(await executions.view(turn.event.execution_id), status="running")
+        view = await executions.view(turn.event.execution_id)
+        view = replace(view, status="queued" if view.status == "queued" else "running")
         if params.subscribe:
             followed = await executions.follow(turn.event.execution_id)
             reader = telling.open(followed.id, followed.hub, place=START, filter=None)

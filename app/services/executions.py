@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,10 +12,11 @@ from msgspec import Raw
 from app.services.errors import CodeChanged, no_execution
 from app.services.foreign import ForeignService
 from app.services.graphs import GraphService
+from app.services.launching import Launcher
 from app.services.presence import Presence
 from app.services.readers import opener
 from app.services.sharing import LookUps
-from app.services.starts import Wishes, graphs_of, prepare
+from app.services.starts import Wishes, graphs_of
 from app.services.states import States, replay
 from app.services.views import ConflictView, ExecutionView, StateView
 from app.storage.repositories.executions import (
@@ -25,11 +25,10 @@ from app.storage.repositories.executions import (
     ExecutionSummary,
     StoredExecution,
 )
-from graphwire.clock import Clock
+from graphwire.clock import Clock, utc
 from graphwire.engine.foreign import ForeignExecution
-from graphwire.engine.plan import Plan
 from graphwire.engine.ports import Claim, ExecutionStore
-from graphwire.engine.progress import Estimate, Progress
+from graphwire.engine.progress import Progress
 from graphwire.engine.runner import Runner
 from graphwire.engine.supervisor import Supervisor
 from graphwire.errors import (
@@ -40,17 +39,19 @@ from graphwire.errors import (
     InvalidInput,
     NotFound,
     ShuttingDown,
-    StorageUnavailable,
 )
 from graphwire.events.hub import Hub
-from graphwire.events.room import Room
-from graphwire.ids import new_execution_id
+from graphwire.events.types import ExecutionQueued
 from graphwire.sinks import Sinks
-from graphwire.types import TERMINAL_STATUSES, ExecutionId, GraphId, Status
+from graphwire.types import ExecutionId, GraphId, Status
 
 log = logging.getLogger(__name__)
 
-DURATIONS_AGE_S = 5.0
+_STORED_AS: Mapping[str, frozenset[str]] = {
+    "pausing": frozenset({"running"}),
+    "stopping": frozenset({"queued", "running", "paused"}),
+}
+"""How those are stored that have a status which is not stored."""
 ABANDONED = "its last reader left"
 
 
@@ -74,7 +75,8 @@ class ExecutionService:
         presence: Told which executions are to end with their readers.
         sinks: Given the events of every execution that is started.
         foreign: Keeps those that run elsewhere.
-        max_executions: How many may be alive at once.
+        launcher: Makes them, and lets them begin.
+        max_executions: How many may be alive at once, those included that wait.
     """
 
     def __init__(
@@ -86,11 +88,9 @@ class ExecutionService:
         presence: Presence,
         sinks: Sinks,
         foreign: ForeignService,
+        launcher: Launcher,
         clock: Clock,
-        room: Room,
         *,
-        ring_events: int,
-        ring_bytes: int,
         max_executions: int,
     ) -> None:
         self._graphs = graphs
@@ -100,15 +100,12 @@ class ExecutionService:
         self._presence = presence
         self._sinks = sinks
         self._foreign = foreign
+        self._launcher = launcher
         self._clock = clock
-        self._ring_events = ring_events
-        self._ring_bytes = ring_bytes
         self._max_executions = max_executions
-        self._room = room
         self._starting = 0
         self._following = LookUps[ExecutionId, Followed]()
         self._draining = asyncio.Event()
-        self._durations: dict[tuple[GraphId, int], tuple[float, Mapping[str, float]]] = {}
 
     @property
     def is_draining(self) -> bool:
@@ -118,6 +115,7 @@ class ExecutionService:
     def drain(self) -> None:
         """Start nothing any more, and let nobody wait for an end. Idempotent."""
         self._draining.set()
+        self._launcher.admissions.close()
         self._foreign.drain()
 
     async def node_ids(self, graph_id: GraphId, version: int | None) -> frozenset[str]:
@@ -141,15 +139,39 @@ class ExecutionService:
         self._starting += 1
         try:
             async with self._graphs.starting(graph_id):
-                runner = await self._accepted(graph_id, wishes, claim)
-                self._supervisor.submit(runner)
+                runner = await self._launcher.launch(graph_id, wishes, claim)
                 self._sinks.follow(runner.hub, opener(runner.id, self._store))
         finally:
             self._starting -= 1
         if wishes.on_disconnect == "cancel":
-            self._presence.watch(runner.id, partial(self._give_up, runner))
-            self._supervisor.spawn(self._unwatch(runner), name=f"watch:{runner.id}")
+            self._watch(runner)
         return runner
+
+    async def take_up_queued(self) -> None:
+        """Let those wait again, in order of arrival, that an earlier process accepted and that have not begun.
+
+        After what had begun is carried on, and before anything is started. One that cannot begin any more fails.
+
+        Raises:
+            StorageUnavailable: Not now.
+        """
+        for queued in await self._repository.queued():
+            id, last_seq = queued.summary.id, queued.last_seq
+            try:
+                runner, wishes = await self._launcher.take_up(queued)
+            except (NotFound, InvalidInput, CodeChanged, HistoryDamaged, ValueError, LookupError) as error:
+                log.error("it cannot begin any more", exc_info=error, extra={"execution_id": id})
+                now = utc(self._clock.wall_ns())
+                await self._repository.end_damaged(id, f"it cannot begin any more: {error}", last_seq=last_seq, now=now)
+                continue
+            self._sinks.follow(runner.hub, opener(id, self._store), after=last_seq)
+            if wishes.on_disconnect == "cancel":
+                self._watch(runner)
+        self._launcher.admissions.go_on()
+
+    def _watch(self, runner: Runner) -> None:
+        self._presence.watch(runner.id, partial(self._give_up, runner))
+        self._supervisor.spawn(self._unwatch(runner), name=f"watch:{runner.id}")
 
     def live(self, execution_id: ExecutionId) -> Runner | None:
         """Return an execution that has not ended; None for any other."""
@@ -243,7 +265,7 @@ class ExecutionService:
             InvalidCursor: ``query.after`` is no ``next`` of a page in this order.
         """
         statuses = query.statuses
-        stored = frozenset(status if status in TERMINAL_STATUSES else "running" for status in statuses)
+        stored = frozenset[str]().union(*(_STORED_AS.get(status, {status}) for status in statuses))
         page = await self._repository.list(replace(query, statuses=stored))
         views = [await self._listed(summary) for summary in page.items]
         return [view for view in views if not statuses or view.status in statuses], page.next
@@ -270,6 +292,9 @@ class ExecutionService:
 
     def view_live(self, runner: Runner, *, with_errors: bool = False) -> ExecutionView:
         """Return what is known of an execution that is alive."""
+        queue = self._launcher.admissions.see(runner.id)
+        if queue is not None:
+            return view_queued(runner, queue)
         glance = runner.look()
         errors = b"[]"
         if with_errors:
@@ -283,34 +308,13 @@ class ExecutionService:
             outcome=None,
             started_at=runner.started_at,
             ended_at=None,
-            duration_ms=runner.log.elapsed_ns() // 1000 / 1000,
+            duration_ms=runner.elapsed_ns // 1000 / 1000,
             steps=glance.steps,
             last_seq=runner.hub.visible,
             errors=errors,
             progress=glance.progress,
             forked_from=runner.forked_from,
         )
-
-    async def _accepted(self, graph_id: GraphId, wishes: Wishes, claim: Claim | None) -> Runner:
-        runnable = await self._graphs.runnable(graph_id, wishes.version)
-        runner = Runner(
-            runnable.plan,
-            prepare(wishes, runnable.plan, claim),
-            id=new_execution_id(self._clock),
-            store=self._store,
-            clock=self._clock,
-            spawn=self._supervisor.spawn,
-            threads=self._supervisor.threads,
-            hub=Hub(
-                ring_events=self._ring_events,
-                ring_bytes=self._ring_bytes,
-                durability=wishes.durability,
-                room=self._room,
-            ),
-            estimate=await self._estimate(runnable.plan),
-        )
-        await runner.accept()
-        return runner
 
     async def _follow_stored(self, execution_id: ExecutionId) -> Followed:
         stored = await self._stored(execution_id)
@@ -357,30 +361,6 @@ class ExecutionService:
         except (NotFound, InvalidInput, CodeChanged):
             return None
 
-    async def _estimate(self, plan: Plan) -> Estimate:
-        """Judge by earlier executions. What they took is looked up again, in the background, when it is old."""
-        key = GraphId(plan.definition.id), plan.version
-        now = time.monotonic()
-        at, durations = self._durations.get(key, (now, {}))
-        if not durations:
-            durations = await self._learn(*key)
-        elif now - at > DURATIONS_AGE_S:
-            self._durations[key] = now, durations  # one looks it up, and nobody waits for it
-            self._supervisor.spawn(self._refresh(*key), name=f"durations:{key[0]}")
-        return Estimate(plan, durations)
-
-    async def _learn(self, graph_id: GraphId, version: int) -> Mapping[str, float]:
-        found = await self._repository.node_durations(graph_id, version)
-        durations = {node: duration.mean_ms for node, duration in found.items()}
-        self._durations[graph_id, version] = time.monotonic(), durations
-        return durations
-
-    async def _refresh(self, graph_id: GraphId, version: int) -> None:
-        try:
-            await self._learn(graph_id, version)
-        except StorageUnavailable as error:
-            log.info("durations of graph %s are not looked up now: %s", graph_id, error)
-
     async def _unwatch(self, runner: Runner) -> None:
         await runner.wait_ended()
         self._presence.forget(runner.id)
@@ -391,6 +371,25 @@ class ExecutionService:
 
     async def _until_draining(self) -> None:
         await self._draining.wait()
+
+
+def view_queued(runner: Runner, queue: ExecutionQueued) -> ExecutionView:
+    """Return what is known of an execution that waits for its turn."""
+    return ExecutionView(
+        id=runner.id,
+        graph_id=runner.graph_id,
+        graph_version=runner.graph_version,
+        engine="graphwire",
+        status=runner.status,
+        outcome=None,
+        started_at=runner.started_at,
+        ended_at=None,
+        duration_ms=0.0,
+        steps=0,
+        last_seq=runner.hub.visible,
+        progress=Progress(0.0, 0, len(runner.plan.nodes)),
+        queue=queue,
+    )
 
 
 def view_foreign(execution: ForeignExecution) -> ExecutionView:

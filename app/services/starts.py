@@ -8,6 +8,7 @@ import msgspec
 
 from graphwire.engine.options import Options
 from graphwire.engine.plan import Plan
+from graphwire.engine.policies.admission import FREE, Rules
 from graphwire.engine.ports import Claim
 from graphwire.engine.runner import Start
 from graphwire.engine.start_state import freeze_start
@@ -16,7 +17,7 @@ from graphwire.graphs.shape import PROBLEMS_LIMIT
 from graphwire.ids import draw_seed
 from graphwire.json_text import pointer
 from graphwire.near_names import NearNames
-from graphwire.types import Detail, Durability, Ordering
+from graphwire.types import Detail, Durability, Ordering, Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Wishes:
         entry: None for the graph's.
         seed: None for a drawn one.
         limits: Those that replace the graph's, by name.
+        priority: Decides who is first where executions wait.
     """
 
     state: Mapping[str, Any] = field(default_factory=dict)
@@ -41,6 +43,37 @@ class Wishes:
     ordering: Ordering = "as_finished"
     on_disconnect: Literal["continue", "cancel"] = "continue"
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    priority: Priority = "normal"
+
+
+class _Wishes(msgspec.Struct):
+    """``Start.kept``, read again. What it does not have was left to the default."""
+
+    seed: int
+    version: int | None = None
+    state: dict[str, Any] = {}
+    entry: list[str] | None = None
+    limits: dict[str, Any] = {}
+    durability: Durability = "async"
+    detail: Detail = "standard"
+    ordering: Ordering = "as_finished"
+    on_disconnect: Literal["continue", "cancel"] = "continue"
+    metadata: dict[str, Any] = {}
+    priority: Priority = "normal"
+
+
+def wishes_of(kept: bytes) -> Wishes:
+    """Return the wishes that were stored as ``Start.kept``; the seed is the one that was drawn.
+
+    Raises:
+        ValueError: It is no such document.
+    """
+    return Wishes(**msgspec.structs.asdict(msgspec.json.decode(kept, type=_Wishes)))
+
+
+def rules_of(plan: Plan) -> Rules:
+    """Return what a graph says of executions of it that run at once."""
+    return FREE
 
 
 def prepare(wishes: Wishes, plan: Plan, claim: Claim | None = None) -> Start:
@@ -71,7 +104,7 @@ def prepare(wishes: Wishes, plan: Plan, claim: Claim | None = None) -> Start:
         raise InvalidInput("an entry is no node of this graph", unknown, left_out=left_out)
     seed = draw_seed() if wishes.seed is None else wishes.seed
     limits = wishes.limits
-    told = {
+    told: dict[str, Any] = {
         "version": plan.version,
         "durability": wishes.durability,
         "detail": wishes.detail,
@@ -80,6 +113,8 @@ def prepare(wishes: Wishes, plan: Plan, claim: Claim | None = None) -> Start:
         "limits": dict(limits),
         "metadata": wishes.metadata,
     }
+    if wishes.priority != "normal":
+        told["priority"] = wishes.priority
     kept = {**told, "seed": seed, "entry": wishes.entry, "state": wishes.state, "graphs": plan.graphs}
     return Start(
         state=state,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from graphwire.engine.progress import Progress
-from graphwire.events.types import ForkedFrom
+from graphwire.events.types import ExecutionQueued, ForkedFrom
 from graphwire.types import Engine, ExecutionId, GraphId, Outcome, Status
 
 
@@ -22,6 +22,7 @@ class ExecutionView:
         reason: Why it was cancelled.
         forked_from: Where it goes on from; None for one that was started.
         progress: None where it is not known any more; an ended execution is complete or it is not.
+        queue: Its place while it waits for its turn.
     """
 
     id: ExecutionId
@@ -39,6 +40,7 @@ class ExecutionView:
     errors: bytes = b"[]"
     reason: str | None = None
     progress: Progress | None = None
+    queue: ExecutionQueued | None = None
     forked_from: ForkedFrom | None = None
 
 

@@ -22,6 +22,7 @@ class Supervisor:
         threads: How many plain functions run at once, of all executions together.
 
     Attributes:
+        when_joined: Called when one is carried out from now on.
         when_left: Called when an execution that was carried out has ended, or is let go of.
     """
 
@@ -29,6 +30,7 @@ class Supervisor:
         self._drain_s = drain_s
         self._live: dict[ExecutionId, Runner] = {}
         self._held: dict[ExecutionId, Runner] = {}
+        self.when_joined: Callable[[Runner], None] | None = None
         self.when_left: Callable[[Runner], None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.threads = NodeThreads(threads)
@@ -59,6 +61,8 @@ class Supervisor:
         """Carry an accepted execution out."""
         self._held.pop(runner.id, None)
         self._live[runner.id] = runner
+        if self.when_joined is not None:
+            self.when_joined(runner)
         self.spawn(self._guard(runner), name=f"execution:{runner.id}")
 
     def hold(self, runner: Runner) -> None:

@@ -163,7 +163,7 @@ async def test_no_start_waits_for_newer_durations_than_are_known(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await service.client.post("/graphs/chain/execute/wait")
-    monkeypatch.setattr("app.services.executions.DURATIONS_AGE_S", -1.0)
+    monkeypatch.setattr("app.services.launching.DURATIONS_AGE_S", -1.0)
     await service.client.post("/graphs/chain/execute/wait")
     hold(monkeypatch, ExecutionRepository, "node_durations", first=True)
 
@@ -179,7 +179,7 @@ async def test_durations_that_cannot_be_looked_up_again_are_no_failure(
     service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await service.client.post("/graphs/chain/execute/wait")
-    monkeypatch.setattr("app.services.executions.DURATIONS_AGE_S", -1.0)
+    monkeypatch.setattr("app.services.launching.DURATIONS_AGE_S", -1.0)
     await service.client.post("/graphs/chain/execute/wait")
     asked = asyncio.Event()
 

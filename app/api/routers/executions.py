@@ -76,7 +76,8 @@ async def execute_graph(
             view = executions.view_live(runner)
     if turn.is_repeated:
         # The first answer again: the status was that of what has just begun.
-        view = replace(await executions.view(turn.event.execution_id), status="running")
+        view = await executions.view(turn.event.execution_id)
+        view = replace(view, status="queued" if view.status == "queued" else "running")
     return answers.answer(answers.accepted(view), 202, started_headers(turn))
 
 

@@ -15,6 +15,7 @@ from app.services.checkpoints import CheckpointView
 from app.services.views import ExecutionView, StateView
 from graphwire.engine.progress import Progress
 from graphwire.errors import Problem
+from graphwire.events.types import ExecutionQueued
 
 JSON = "application/json"
 _NULL = Raw(b"null")
@@ -73,6 +74,14 @@ class Summary(Struct):
     links: Links
 
 
+class QueueAnswer(Struct):
+    """Where an execution stands that waits for its turn: how many begin before it, itself counted, and why it waits."""
+
+    position: int
+    priority: str
+    reason: str
+
+
 class Execution(Summary):
     """All about an execution but its events and its state."""
 
@@ -80,6 +89,7 @@ class Execution(Summary):
     errors: Raw
     reason: str | None
     progress: ProgressAnswer | None
+    queue: QueueAnswer | None
     interrupts: list[Raw]
 
 
@@ -447,8 +457,13 @@ def _details(view: ExecutionView) -> dict[str, Any]:
         "errors": Raw(view.errors),
         "reason": view.reason,
         "progress": None if view.progress is None else _progress(view.progress),
+        "queue": None if view.queue is None else _queue(view.queue),
         "interrupts": [],
     }
+
+
+def _queue(queued: ExecutionQueued) -> QueueAnswer:
+    return QueueAnswer(queued.position, queued.priority, queued.reason)
 
 
 def _progress(progress: Progress) -> ProgressAnswer:

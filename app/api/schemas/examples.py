@@ -120,6 +120,7 @@ _DETAILS: Final[Mapping[str, Any]] = {
     "errors": [],
     "reason": None,
     "progress": {"percent": 100.0, "completed": 3, "total": 3, "running": [], "eta_s": None},
+    "queue": None,
     "interrupts": [],
 }
 _STATE: Final = {"greeting": "Hello, Ada!", "length": 11, "name": "Ada"}

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.services.starts import Wishes
 from graphwire.graphs.definition import Id, Limits
 from graphwire.graphs.fields import FromList, Given
-from graphwire.types import Detail, Durability, Ordering
+from graphwire.types import Detail, Durability, Ordering, Priority
 
 
 class StartRequest(BaseModel):
@@ -34,6 +34,9 @@ class StartRequest(BaseModel):
     on_disconnect: Literal["continue", "cancel"] = Field(
         default="continue", description="`cancel`: the execution ends when its last reader has left."
     )
+    priority: Priority = Field(
+        default="normal", description="Who is first where executions wait for their turn: the higher priority."
+    )
     metadata: dict[str, Any] = Field(default={}, description="Kept with the execution; means nothing to the service.")
 
     def wishes(self) -> Wishes:
@@ -49,6 +52,7 @@ class StartRequest(BaseModel):
             ordering=self.ordering,
             on_disconnect=self.on_disconnect,
             metadata=self.metadata,
+            priority=self.priority,
         )
 
 

@@ -85,8 +85,8 @@ class AgUi:
                 self._failure = _failure(line)
             case "stream_end":
                 yield from self._ended(line)
-            case _ if is_hidden:
-                pass
+            case _ if is_hidden or self._run is None:
+                pass  # while it is queued nothing may be told but an error
             case "node_started":
                 yield from self._node_started(line)
             case "llm_chunk":
