@@ -152,13 +152,15 @@ class Asked:
         answers: What it was answered, as JSON, in order: what its next run is given.
         count: How often it has asked; numbers its interrupts.
         waits_for: Its open interrupt.
+        by: Who gave the last answer, if that is known.
         failure: What its next run fails with before it begins: nobody answered in time.
     """
 
-    __slots__ = ("answers", "count", "failure", "waits_for")
+    __slots__ = ("answers", "by", "count", "failure", "waits_for")
 
     def __init__(self) -> None:
         self.answers: list[bytes] = []
+        self.by: str | None = None
         self.count = 0
         self.waits_for: str | None = None
         self.failure: NodeError | None = None

@@ -12,6 +12,7 @@ import msgspec
 
 from graphwire.clock import Clock
 from graphwire.engine import editing, routing
+from graphwire.engine.asking import answer_of
 from graphwire.engine.attempt import CLOSED, RUNNING, Attempt, Outcome, Phase, Scope
 from graphwire.engine.closing import Closing
 from graphwire.engine.control import Control
@@ -32,10 +33,10 @@ from graphwire.engine.results import Goto, read_result, too_large
 from graphwire.engine.retrying import Retrying
 from graphwire.engine.scheduler import Activation
 from graphwire.engine.state import State
-from graphwire.engine.suspending import Suspending, interruption_of
+from graphwire.engine.suspending import Interruption, Suspending, interruption_of
 from graphwire.errors import GraphwireError, NodeError
 from graphwire.events.types import EventData, Failure
-from graphwire.graphs.behaviour import Opens, Wait
+from graphwire.graphs.behaviour import Ask, Opens, Wait
 from graphwire.types import Status
 from graphwire.values import Deleted, thaw
 
@@ -210,7 +211,7 @@ class Execution:
         if self.in_order is not None:
             self.in_order.attempts.append(attempt)
         asked = attempt.asked
-        if asked is not None and asked.failure is not None:
+        if asked is not None and asked.failure is not None and not isinstance(attempt.node.behaviour, Ask):
             expired, asked.failure = asked.failure, None
             attempt.phase = RUNNING
             self.running += 1
@@ -228,6 +229,8 @@ class Execution:
             self.openers.open(attempt, behaviour)
         elif isinstance(behaviour, Wait):
             self._sleep(attempt, behaviour)
+        elif isinstance(behaviour, Ask):
+            self._ask(attempt, behaviour)
         return False
 
     def _join(self, attempt: Attempt) -> Sequence[Conflict]:
@@ -248,6 +251,14 @@ class Execution:
             self.finish(attempt, error=error)
             return
         self.performer.sleep(attempt, seconds)
+
+    def _ask(self, attempt: Attempt, behaviour: Ask) -> None:
+        try:
+            answer = answer_of(attempt, behaviour)
+        except (Interruption, NodeError) as error:
+            self.finish(attempt, error=error)
+        else:
+            self.finish(attempt, answer)
 
     def slept(self, attempt: Attempt) -> None:
         """A sleeping attempt's time has come. It waits on while the execution is paused."""

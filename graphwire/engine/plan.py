@@ -10,7 +10,7 @@ from graphwire.engine.policies.retry import RetryPolicy
 from graphwire.engine.reducers import Reducers
 from graphwire.engine.topology import Topology
 from graphwire.errors import UnknownNodeType, quoted
-from graphwire.graphs.behaviour import Behaviour, Choose, Opens, Subgraph, Wait
+from graphwire.graphs.behaviour import Ask, Behaviour, Choose, Opens, Subgraph, Wait
 from graphwire.graphs.code import Code
 from graphwire.graphs.definition import EdgeDefinition, GraphDefinition, NodeDefinition
 from graphwire.graphs.expressions import Expression, compile_expression
@@ -54,7 +54,8 @@ class NodePlan:
         plain_route: What fires on success when no edge has a condition; None if that depends on the state.
         goto: By the id of the target the edge that a ``Goto`` fires.
         inputs: What replaces the parameters that are read by key.
-        needs_slot: Its attempts run; others sleep or are open.
+        has_output: Its result is one value, also where it is a mapping; not where the mapping has it under the key.
+        needs_slot: Its attempts run; others sleep, ask or are open.
         body: The plan of the graph that its child scopes run.
         reference: Where that is another graph: its name; ``linking`` puts its plan in ``body``.
     """
@@ -210,7 +211,7 @@ class _Compiler:
             raise UnknownNodeType(f"there is no node type {quoted(node.type)}")
         behaviour: Behaviour = node_type.prepare(node, node_type.parse(node), self._code)
         plain_route = _plain_route(edges)
-        is_choice = isinstance(behaviour, Choose)
+        places_output = isinstance(behaviour, Choose) or (isinstance(behaviour, Ask) and behaviour.by is not None)
         if isinstance(behaviour, Choose):
             plain_route, goto, edges = None, *_choices(definition, edges, behaviour.default)
             behaviour = chooser(behaviour)
@@ -232,10 +233,10 @@ class _Compiler:
             timeout_s=node.timeout_s,
             retry=None if node.retry is None else RetryPolicy.of(node.retry),
             output=node.output or node.id,
-            has_output=node.output is not None and not is_choice,
+            has_output=node.output is not None and not places_output,
             effects=node_type.has_effects if node.effects is None else node.effects,
             reads_result=any("result" in edge.when.roots_used for edge in edges if edge.when is not None),
-            needs_slot=not isinstance(behaviour, Opens | Wait),
+            needs_slot=not isinstance(behaviour, Opens | Wait | Ask),
             body=None if body is None else self.plan(body),
             reference=reference,
         )

@@ -124,11 +124,12 @@ class Suspended(_Record, frozen=True, tag="suspended", omit_defaults=True):
     schema: Raw = NO_RESULT
 
 
-class Answered(_Record, frozen=True, tag="answered"):
-    """An interrupt was answered; its activation is ready again."""
+class Answered(_Record, frozen=True, tag="answered", omit_defaults=True):
+    """An interrupt was answered, by somebody who may be known; its activation is ready again."""
 
     interrupt_id: str
     value: Raw
+    by: str | None = None
 
 
 class Edited(_Record, frozen=True, tag="edited", omit_defaults=True):
@@ -319,9 +320,9 @@ class Recorder:
         name, seq = attempt.activation.id, self._hub.published
         self._add(Suspended(seq, name, interrupt_id, attempt.number, expires_us, Raw(payload), shape))
 
-    def answered(self, interrupt_id: str, value: bytes) -> None:
+    def answered(self, interrupt_id: str, value: bytes, by: str | None) -> None:
         """An interrupt was answered with a JSON value."""
-        self._add(Answered(self._hub.published, interrupt_id, Raw(value)))
+        self._add(Answered(self._hub.published, interrupt_id, Raw(value), by))
 
     def edited(self, write_id: str, values: Mapping[str, Frozen]) -> None:
         """A person set or removed top-level keys."""

@@ -194,16 +194,17 @@ class Suspending:
             event = types.InputReceived(interrupt_id=interrupt_id, value=Raw(value), by=UNSET if by is None else by)
             self._report.node(attempt, event)
         if self._recorder is not None:
-            self._recorder.answered(interrupt_id, value)
+            self._recorder.answered(interrupt_id, value, by)
         self._performer.forget_interrupt(interrupt_id)
-        self.answered(interrupt_id, value)
+        self.answered(interrupt_id, value, by)
         self._execution.control.input_came()
 
-    def answered(self, interrupt_id: str, value: bytes) -> None:
+    def answered(self, interrupt_id: str, value: bytes, by: str | None = None) -> None:
         """An activation has its answer: it is ready again, behind all that is. Also for restoring."""
         attempt = self._close(interrupt_id)
         assert attempt.asked is not None
         attempt.asked.answers.append(value)
+        attempt.asked.by = by
         self._ready(attempt)
 
     def expire(self, interrupt_id: str) -> None:

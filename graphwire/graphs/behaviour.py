@@ -141,7 +141,26 @@ class Choose:
     output: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask a person, and complete with the answer.
+
+    Attributes:
+        payload: What is asked, made of the state. Raises ``NodeError``.
+        schema: JSON Schema of the answer; None for any.
+        timeout_s: How long an answer is waited for; None for ever.
+        defaults: The answer if nobody gives one in time; empty fails the attempt.
+        by: The state key that takes who answered; None for none.
+    """
+
+    payload: Callable[[StateReader], Any]
+    schema: Mapping[str, Any] | None
+    timeout_s: float | None
+    defaults: tuple[Any, ...]
+    by: str | None
+
+
 Opens: TypeAlias = ForEach | Subgraph | While
 """What opens child scopes: its attempt holds no slot."""
 
-Behaviour: TypeAlias = Call | Compute | Wait | Choose | Opens
+Behaviour: TypeAlias = Call | Compute | Wait | Choose | Ask | Opens

@@ -1,7 +1,7 @@
 """Node types: what one must offer, and the set of those that definitions may name."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -104,7 +104,23 @@ class TargetPart:
     node: str
 
 
-ConfigPart: TypeAlias = ExpressionPart | TemplatePart | CodePart | BodyPart | KeyPart | ReferencePart | TargetPart
+@dataclass(frozen=True, slots=True)
+class SchemaPart:
+    """A JSON Schema in a config, and perhaps a value that is to fit it.
+
+    Attributes:
+        value_pointer: Of the value; "" where there is none.
+    """
+
+    pointer: str
+    schema: Mapping[str, Any]
+    value_pointer: str = ""
+    value: Any = None
+
+
+ConfigPart: TypeAlias = (
+    ExpressionPart | TemplatePart | CodePart | BodyPart | KeyPart | ReferencePart | TargetPart | SchemaPart
+)
 
 
 class NodeType(ABC, Generic[Config]):

@@ -1,12 +1,14 @@
 """The JSON Schema of a graph's state."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Final, NoReturn
 
 import jsonschema_rs
 
 from graphwire.errors import GraphInvalid, Problem, quoted
+from graphwire.graphs.registry import SchemaPart
 from graphwire.json_text import pointer
 
 _PROBLEMS_LIMIT: Final = 100
@@ -46,6 +48,17 @@ class StateSchema:
         """Return what is wrong with a whole state, at most 100 things; ``at`` begins their pointers."""
         errors = islice(self._validator.iter_errors(state), _PROBLEMS_LIMIT)
         return [Problem(at + pointer(*error.instance_path), code, _shown(error)) for error in errors]
+
+
+def schema_problems(part: SchemaPart) -> list[Problem]:
+    """Return what is wrong with a schema in a config, or with the value that is to fit it."""
+    try:
+        schema = StateSchema(part.schema)
+    except GraphInvalid as error:
+        return [replace(problem, pointer=part.pointer + problem.pointer) for problem in error.problems]
+    if not part.value_pointer:
+        return []
+    return schema.problems(part.value, at=part.value_pointer, code="value_invalid")
 
 
 def _keys(schema: Mapping[str, Any]) -> frozenset[str] | None:

@@ -29,6 +29,7 @@ from graphwire.graphs.registry import (
     NodeType,
     ReferencePart,
     Registry,
+    SchemaPart,
     TargetPart,
     TemplatePart,
 )
@@ -37,7 +38,7 @@ from graphwire.graphs.salvage import HOLE, Salvaged, salvage_body, salvage_confi
 from graphwire.graphs.scope import Scope
 from graphwire.graphs.shape import invalid_graph
 from graphwire.graphs.signature import call_of, reducer_problems
-from graphwire.graphs.state_schema import StateSchema
+from graphwire.graphs.state_schema import StateSchema, schema_problems
 from graphwire.graphs.structure import structure_problems
 from graphwire.graphs.structure_warnings import structure_warnings
 from graphwire.json_text import pointer
@@ -262,7 +263,7 @@ class _Validation:
 
     def _part_problems(
         self,
-        part: ExpressionPart | TemplatePart | CodePart | BodyPart | KeyPart | ReferencePart,
+        part: ExpressionPart | TemplatePart | CodePart | BodyPart | KeyPart | ReferencePart | SchemaPart,
         at: str,
         node: NodeDefinition,
         node_place: str,
@@ -283,6 +284,8 @@ class _Validation:
                     yield _reserved(at)
             case ReferencePart():
                 self._references.append(Reference(at, part.graph, part.version))
+            case SchemaPart():
+                yield from _moved(schema_problems(part), at.removesuffix(part.pointer))
             case _:
                 assert_never(part)
 

@@ -4,6 +4,7 @@ from graphwire.graphs.registry import Registry
 from graphwire.nodes.delay import DelayNode
 from graphwire.nodes.foreach import ForEachNode
 from graphwire.nodes.function import FunctionNode
+from graphwire.nodes.human_input import HumanInputNode
 from graphwire.nodes.subgraph import SubgraphNode
 from graphwire.nodes.switch import SwitchNode
 from graphwire.nodes.template import TemplateNode
@@ -23,5 +24,6 @@ def builtin_registry() -> Registry:
             ForEachNode(),
             WhileNode(),
             SubgraphNode(),
+            HumanInputNode(),
         ]
     )

@@ -117,6 +117,28 @@ graph = Graph("example").subgraph("bill", prices, input={"net": "state.prices"})
 
 print(run_sync(graph, {"prices": [80, 40]}).state)
 """,
+    "human_input": """\
+id: example
+nodes:
+  - id: approve
+    type: human_input
+    config:
+      title: Refund
+      prompt: Pay {{ state.customer }} {{ state.amount }} back?
+      schema:
+        type: object
+        properties: {approved: {type: boolean}, remark: {type: string}}
+        required: [approved]
+      timeout_s: 0.1  # so that the example ends by itself; a day is 86400
+      on_timeout: default
+      default: {approved: false}
+      by: approved_by
+  - {id: pay, type: transform}
+edges:
+  - {source: approve, target: pay, when: state.approved}
+state:
+  initial: {customer: Ada, amount: 90}
+""",
     "foreach": """\
 id: example
 nodes:

@@ -67,7 +67,8 @@ def test_each_record_comes_back_as_it_was() -> None:
             lambda to: to.suspended(attempt, "i", 12, b"[1]", b"{}"),
             records.Suspended(1, name, "i", 3, 12, Raw(b"[1]"), Raw(b"{}")),
         ),
-        (lambda to: to.answered("i", b'{"a":1}'), records.Answered(1, "i", Raw(b'{"a":1}'))),
+        (lambda to: to.answered("i", b'{"a":1}', None), records.Answered(1, "i", Raw(b'{"a":1}'))),
+        (lambda to: to.answered("i", b"1", "Ada"), records.Answered(1, "i", Raw(b"1"), "Ada")),
         (
             lambda to: to.edited("w", {"a": b"[1]", "b": DELETE}),
             records.Edited(1, "w", {"a": Raw(b"[1]")}, ["b"]),

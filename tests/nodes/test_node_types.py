@@ -177,6 +177,28 @@ def test_no_type_of_node_has_the_reserved_key_as_its_output(node_type: str) -> N
             "/max_iterations",
         ),
         ("while", {"condition": "true", "body": {"id": "b", "type": "transform"}, "index": "errors"}, "/index"),
+        ("human_input", {}, "/prompt"),
+        ("human_input", {"prompt": "{{ x }}"}, "/prompt"),
+        ("human_input", {"prompt": "?", "schema": {"type": "nothing"}}, "/schema/type"),
+        ("human_input", {"prompt": "?", "schema": {"$ref": "http://localhost/"}}, "/schema"),
+        ("human_input", {"prompt": "?", "schema": True}, "/schema"),
+        ("human_input", {"prompt": "?", "timeout_s": 0}, "/timeout_s"),
+        ("human_input", {"prompt": "?", "on_timeout": "default", "default": 1}, ""),
+        ("human_input", {"prompt": "?", "on_timeout": "default", "timeout_s": 1}, ""),
+        ("human_input", {"prompt": "?", "default": 1}, ""),
+        ("human_input", {"prompt": "?", "by": "errors"}, "/by"),
+        ("human_input", {"prompt": "?", "assignees": "Ada"}, "/assignees"),
+        (
+            "human_input",
+            {
+                "prompt": "?",
+                "schema": {"type": "object", "properties": {"n": {"type": "number"}}},
+                "timeout_s": 1,
+                "on_timeout": "default",
+                "default": {"n": "text"},
+            },
+            "/default/n",
+        ),
         ("subgraph", {}, ""),
         ("subgraph", {"graph": "a", "body": {"id": "b", "type": "transform"}}, ""),
         ("subgraph", {"graph": "a b"}, "/graph"),
@@ -193,7 +215,7 @@ def test_a_config_that_does_not_fit_is_refused_at_its_field(
 
 
 def test_types_without_parameters_refuse_input() -> None:
-    for node_type in ("transform", "template", "delay", "switch", "foreach", "while"):
+    for node_type in ("transform", "template", "delay", "switch", "foreach", "while", "human_input"):
         registered = builtin_registry().get(node_type)
         assert registered is not None
         assert not registered.takes_input
@@ -202,7 +224,7 @@ def test_types_without_parameters_refuse_input() -> None:
 def test_every_type_describes_itself_with_a_schema() -> None:
     described = {each["name"]: each for each in builtin_registry().describe()}
 
-    names = ["function", "transform", "template", "delay", "switch", "foreach", "while", "subgraph"]
+    names = ["function", "transform", "template", "delay", "switch", "foreach", "while", "subgraph", "human_input"]
     assert list(described) == names
     assert [name for name, each in described.items() if each["uses_code"]] == ["function"]
     for each in described.values():
