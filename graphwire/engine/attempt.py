@@ -177,6 +177,17 @@ class Outcome:
         self.is_cancelled = is_cancelled
 
 
+def lives(scope: Scope) -> bool:
+    """Whether a scope, and all around it, is open and not ending."""
+    inner: Scope | None = scope
+    while inner is not None and inner.opener is not None:
+        opener = inner.opener
+        if inner.failure is not None or opener.opened is None or inner not in opener.opened.scopes:
+            return False
+        inner = opener.scope
+    return True
+
+
 def below(scope: Scope) -> list[Scope]:
     """Return a scope and all that are open below it, outer ones first."""
     found = [scope]

@@ -104,8 +104,9 @@ class Control:
         self._active_ns = 0
         self._since_ns = execution.now_ns()
 
-    def began(self) -> None:
-        """The execution starts now, or goes on in this process."""
+    def began(self, active_ns: int = 0) -> None:
+        """The execution starts now, or goes on in this process; so long it was neither paused nor suspended."""
+        self._active_ns = active_ns
         self._since_ns = self._execution.now_ns()
 
     def active_ns(self) -> int:

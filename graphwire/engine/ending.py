@@ -93,9 +93,9 @@ class Endings:
         self._began_ns = clock.mono_ns()
         self.durations_ms: dict[str, tuple[int, float]] = {}
 
-    def begin(self) -> None:
-        """The execution starts now."""
-        self._began_ns = self._clock.mono_ns()
+    def begin(self, elapsed_ns: int = 0) -> None:
+        """The execution starts now, or began so long ago."""
+        self._began_ns = self._clock.mono_ns() - elapsed_ns
 
     def timed(self, attempt: Attempt, duration_ms: float) -> None:
         """An attempt of the graph itself completed."""

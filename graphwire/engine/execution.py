@@ -43,6 +43,10 @@ from graphwire.values import Deleted, thaw
 _ENCODER = msgspec.json.Encoder()
 
 
+SHORT_S = 1.0
+"""A timer no longer than this begins again after a crash."""
+
+
 class Execution:
     """The course of one execution.
 
@@ -75,7 +79,7 @@ class Execution:
         self.running = 0
         self.partial = False
         self.end: End | None = None
-        self._max_steps = options.max_steps or plan.max_steps
+        self.max_steps = options.max_steps or plan.max_steps
         self.slots = self._max_parallelism = options.max_parallelism or plan.max_parallelism
         self._lost_slots = 0
         self.max_state_bytes = options.max_state_bytes or plan.max_state_bytes
@@ -100,6 +104,33 @@ class Execution:
         self.steered: Control | None = None
         initial = {**plan.initial, **state}
         self.root = Scope.open(plan, plan.entry_indexes(options.entry), "", State.initial(initial))
+
+    def attach(
+        self,
+        performer: Performer,
+        reporter: Reporter | None,
+        recorder: Recorder | None,
+        host: Host | None = None,
+        gate: Gate | None = None,
+        *,
+        elapsed_ns: int = 0,
+        active_ns: int = 0,
+    ) -> None:
+        """Give an execution that was restored those whom it, and each part of it, tells and asks from now on.
+
+        Args:
+            elapsed_ns: Since it began.
+            active_ns: How long of that it was neither paused nor suspended.
+        """
+        self.performer = performer
+        asked = {"_performer": performer, "_report": reporter, "_recorder": recorder, "_host": host, "_gate": gate}
+        parts = (self._endings, self.openers, self.retrying, self.failing, self.closing, self.emissions)
+        for part in (self, *parts, self.suspending, self.control, self.control.breakpoints, self.in_order):
+            for name, other in asked.items():
+                if hasattr(part, name):
+                    setattr(part, name, other)
+        self._endings.begin(elapsed_ns)
+        self.control.began(active_ns)
 
     # --- dispatch -------------------------------------------------------------------------------------------------
 
@@ -180,8 +211,8 @@ class Execution:
         refused: NodeError | None = None
         if attempt.again is None:
             counts = scope.counted
-            if counts.steps >= self._max_steps:
-                self.fail_scope(counts, self._endings.too_many_steps(attempt, self._max_steps))
+            if counts.steps >= self.max_steps:
+                self.fail_scope(counts, self._endings.too_many_steps(attempt, self.max_steps))
                 return False
             counts.steps += 1
             scope.attempts[attempt] = None
@@ -226,7 +257,9 @@ class Execution:
             self.running += 1
             return True
         if isinstance(behaviour, Opens):
-            self.openers.open(attempt, behaviour)
+            outcome = self.openers.open(attempt, behaviour)
+            if outcome is not None:
+                self.finish(attempt, outcome.value, outcome.error)
         elif isinstance(behaviour, Wait):
             self._sleep(attempt, behaviour)
         elif isinstance(behaviour, Ask):
@@ -250,6 +283,8 @@ class Execution:
         except NodeError as error:
             self.finish(attempt, error=error)
             return
+        if seconds > SHORT_S and self._recorder is not None:
+            self._recorder.sleeps(attempt, self.clock.wall_ns() // 1000 + round(seconds * 1e6), attempt.number)
         self.performer.sleep(attempt, seconds)
 
     def _ask(self, attempt: Attempt, behaviour: Ask) -> None:

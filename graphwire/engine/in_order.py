@@ -1,9 +1,10 @@
 """``ordering: deterministic``: results are committed in the order of dispatch, as a processor retires instructions."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from graphwire.engine.attempt import RUNNING, Attempt, Outcome
+from graphwire.engine.attempt import RUNNING, Attempt, Outcome, lives
 from graphwire.engine.performing import Gate, Performer
 
 if TYPE_CHECKING:
@@ -81,18 +82,32 @@ class InOrder:
 
     def _dispatch(self) -> None:
         execution, gate = self._execution, self._gate
-        while execution.ready and self._has_slot(execution.ready[0]) and (gate is None or gate.is_open()):
+        while execution.ready and self.has_slot(execution.ready[0]) and (gate is None or gate.is_open()):
             attempt = execution.ready.popleft() if execution.steered is None else execution.steered.pop()
             if attempt is None:
                 break
             if execution.begin(attempt):
                 self.dispatched.append(attempt)
 
-    def _has_slot(self, attempt: Attempt) -> bool:
+    def has_slot(self, attempt: Attempt) -> bool:
+        """Whether the next one may begin."""
         return self._execution.running + self._kept < self._execution.slots or self._has_kept(attempt)
 
     def _has_kept(self, attempt: Attempt) -> bool:
         return attempt.again is not None and not attempt.started_ns
+
+    def take_places(self, attempts: Sequence[Attempt]) -> None:
+        """Give these their places again, in this order, and begin those that have none, as far as their scopes live."""
+        placed, following = set(self.attempts), list(self.attempts)
+        again = [attempt for attempt in attempts if attempt not in placed and lives(attempt.scope)]
+        kept = placed.union(again)
+        self.attempts.clear()
+        for attempt in attempts:
+            if attempt in placed:
+                self.attempts.append(attempt)
+            elif attempt in kept and self._execution.begin(attempt):
+                self.dispatched.append(attempt)
+        self.attempts.extend(attempt for attempt in following if attempt not in attempts)
 
     def _let_speak(self, attempt: Attempt) -> None:
         self.speaker = attempt

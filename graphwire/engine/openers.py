@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from graphwire.engine.attempt import Attempt, Phase, Scope
+from graphwire.engine.attempt import Attempt, Outcome, Phase, Scope
 from graphwire.engine.ending import Endings
 from graphwire.engine.opened import Due, opened_by
 from graphwire.engine.policies.failure import describe
@@ -22,30 +22,46 @@ PROGRESS_STEPS = 20
 
 
 class Openers:
-    """The open attempts of one execution. An open attempt holds no slot."""
+    """The open attempts of one execution. An open attempt holds no slot.
+
+    Attributes:
+        is_restoring: The records of what happened are being repeated: what becomes of an open attempt when its scopes
+            are over has a record of its own, or is left to ``settle``.
+    """
 
     def __init__(self, execution: "Execution", endings: Endings, reporter: Reporter | None) -> None:
+        self.is_restoring = False
         self._execution = execution
         self._endings = endings
         self._report = reporter
 
-    def open(self, attempt: Attempt, behaviour: Opens) -> None:
-        """Open the first scopes of an attempt that begins, or finish it where there are none."""
+    def open(self, attempt: Attempt, behaviour: Opens) -> Outcome | None:
+        """Open the first scopes of an attempt that begins; return what it comes to where there are none."""
         attempt.phase = Phase.OPEN
         try:
             opened = opened_by(attempt.node, behaviour, attempt.state)
             first = opened.due()
         except NodeError as error:
-            self._execution.finish(attempt, error=error)
-            return
+            return Outcome(error=error)
         if first is None:
-            self._execution.finish(attempt, opened.nothing)
-            return
+            return Outcome(opened.nothing)
         self._execution.leave_order(attempt)
         attempt.opened = opened
         self._execution.performer.arm(attempt)
         self._open(attempt, first)
         self._go_on(attempt)
+        return None
+
+    def settle(self, opener: Attempt) -> None:
+        """Do what was left to do with an open attempt when it was restored."""
+        opened = opener.opened
+        assert opened is not None
+        if opened.scopes:
+            return
+        if opened.failure is not None:
+            self._opener_ends(opener, opened.failure)
+        else:
+            self._go_on(opener)
 
     def _open(self, opener: Attempt, due: Due) -> None:
         plan, opened = opener.node.body, opener.opened
@@ -66,7 +82,7 @@ class Openers:
         try:
             while (due := opened.due()) is not None:
                 self._open(opener, due)
-            if opened.scopes:
+            if opened.scopes or self.is_restoring:
                 return
             update, result = opened.outcome()
         except NodeError as error:
@@ -142,6 +158,8 @@ class Openers:
             self._opener_ends(opener, failure)
 
     def _opener_ends(self, opener: Attempt, failure: Failure) -> None:
+        if self.is_restoring:
+            return
         opener.ended_ns = self._execution.now_ns()
         own = replace(failure, node=opener.node.id, activation=opener.activation.id, attempt=opener.number)
         self._execution.failing.fail(opener, own)

@@ -12,14 +12,14 @@ class Performer(Protocol):
     def interrupt(self, attempt: Attempt) -> None:
         """End a running attempt; report with ``closed`` when it is over or has been given up."""
 
-    def sleep(self, attempt: Attempt, seconds: float) -> None:
-        """Call ``finish`` for a sleeping attempt after so many seconds."""
+    def sleep(self, attempt: Attempt, seconds: float, used_s: float = 0.0) -> None:
+        """Of its time limit so much is used. Call ``finish`` for a sleeping attempt after so many seconds."""
 
     def wait(self, attempt: Attempt, seconds: float) -> None:
         """Call ``retrying.wake`` for an attempt that waits after so many seconds."""
 
-    def arm(self, attempt: Attempt) -> None:
-        """An open attempt has a time limit from now on."""
+    def arm(self, attempt: Attempt, used_s: float = 0.0) -> None:
+        """An open attempt has a time limit from now on, of which so much is used."""
 
     def forget(self, attempt: Attempt) -> None:
         """A sleeping, waiting or open attempt is over: drop its timers."""

@@ -18,7 +18,7 @@ from graphwire.errors import HistoryDamaged
 from graphwire.events.hub import Hub
 from graphwire.events.types import Failure
 from graphwire.types import TerminalStatus
-from graphwire.values import Deleted, Frozen
+from graphwire.values import DELETE, Deleted, Frozen
 
 NO_RESULT: Final = Raw(b"")
 NULL: Final = Raw(b"null")
@@ -64,6 +64,22 @@ class Commit(_Record, frozen=True, tag="commit", omit_defaults=True):
     parted: Sequence[str] = ()
     result: Raw = NO_RESULT
     partial: bool = False
+
+    def update_again(self) -> dict[str, bytes | Deleted | Operations]:
+        """Return the update as the state takes it."""
+        update: dict[str, bytes | Deleted | Operations] = {key: bytes(value) for key, value in self.update.items()}
+        update.update(dict.fromkeys(self.deleted, DELETE))
+        for key, writes in self.operations.items():
+            update[key] = Operations(tuple(bytes(write[0]) if write else DELETE for write in writes), DELETE)
+        return update
+
+    def folded_again(self) -> dict[str, Frozen]:
+        """Return what code made of keys at the commit."""
+        return {**{key: bytes(value) for key, value in self.folded.items()}, **dict.fromkeys(self.emptied, DELETE)}
+
+    def joined_again(self) -> dict[str, Frozen]:
+        """Return what code made of keys where tokens met."""
+        return {**{key: bytes(value) for key, value in self.joined.items()}, **dict.fromkeys(self.parted, DELETE)}
 
 
 class ScopeFailed(_Record, frozen=True, tag="scope_failed", omit_defaults=True):

@@ -22,8 +22,9 @@ class Limit:
 
     __slots__ = ("began", "left_s", "limit_s", "timer")
 
-    def __init__(self, limit_s: float) -> None:
-        self.limit_s = self.left_s = limit_s
+    def __init__(self, limit_s: float, used_s: float = 0.0) -> None:
+        self.limit_s = limit_s
+        self.left_s = max(0.0, limit_s - used_s)
         self.began = 0.0
         self.timer: asyncio.TimerHandle | None = None
 
@@ -68,22 +69,22 @@ class Timers:
         self._expiries.clear()
         self._limits.clear()
 
-    def sleep(self, attempt: Attempt, seconds: float) -> None:
+    def sleep(self, attempt: Attempt, seconds: float, used_s: float = 0.0) -> None:
         """See ``Performer.sleep``."""
         limit = attempt.node.timeout_s or self._node_timeout_s
-        if limit is not None and limit < seconds:
-            self.arm(attempt)
+        if limit is not None and limit - used_s < seconds:
+            self.arm(attempt, used_s)
         self._timers[attempt] = self._loop.call_later(seconds, self._slept, attempt)
 
     def wait(self, attempt: Attempt, seconds: float) -> None:
         """See ``Performer.wait``."""
         self._timers[attempt] = self._loop.call_later(seconds, self._waited, attempt)
 
-    def arm(self, attempt: Attempt) -> None:
+    def arm(self, attempt: Attempt, used_s: float = 0.0) -> None:
         """See ``Performer.arm``."""
         limit = attempt.node.timeout_s or self._node_timeout_s
         if limit is not None:
-            self._limits[attempt] = Limit(limit)
+            self._limits[attempt] = Limit(limit, used_s)
             self.run_clock(attempt)
 
     def forget(self, attempt: Attempt) -> None:

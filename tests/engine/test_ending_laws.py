@@ -58,13 +58,13 @@ class Stage:
         if attempt not in self._interrupted:
             self._interrupted.append(attempt)
 
-    def sleep(self, attempt: Attempt, seconds: float) -> None:
+    def sleep(self, attempt: Attempt, seconds: float, used_s: float = 0.0) -> None:
         self._timed.append(attempt)
 
     def wait(self, attempt: Attempt, seconds: float) -> None:
         self._timed.append(attempt)
 
-    def arm(self, attempt: Attempt) -> None:
+    def arm(self, attempt: Attempt, used_s: float = 0.0) -> None:
         self._timed.append(attempt)
 
     def forget(self, attempt: Attempt) -> None:
