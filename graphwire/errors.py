@@ -209,6 +209,24 @@ class InterruptExpired(NodeTimeout):
     code, title = "interrupt_expired", "Interrupt expired"
 
 
+class CircuitOpen(NodeError):
+    """The node's circuit breaker lets nothing through at the moment.
+
+    Attributes:
+        retry_after_s: How long that lasts at least.
+    """
+
+    code, title = "circuit_breaker_open", "Circuit breaker open"
+    is_transient = True
+    retry_after_s = 0.0
+
+
+class NodeQuarantined(NodeError):
+    """The node failed too often in a row: it is not run for a while."""
+
+    code, title = "node_quarantined", "Node in quarantine"
+
+
 class RoutingError(NodeError):
     """An expression on an outgoing edge, or a ``Goto``, failed."""
 

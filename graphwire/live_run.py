@@ -10,6 +10,7 @@ import msgspec
 
 from graphwire.clock import SystemClock
 from graphwire.engine.commands import Command
+from graphwire.engine.guards import Guards
 from graphwire.engine.memory import MemoryStore
 from graphwire.engine.plan import Plan
 from graphwire.engine.ports import ExecutionEnd
@@ -151,7 +152,12 @@ class _Reader:
 
 @asynccontextmanager
 async def start_live(
-    plan: Plan, start: Start, *, is_read_once: bool = False, is_attended: bool = False
+    plan: Plan,
+    start: Start,
+    *,
+    is_read_once: bool = False,
+    is_attended: bool = False,
+    guards: Guards | None = None,
 ) -> AsyncIterator[LiveRun]:
     """Start a graph and follow it within the block; leaving the block before the end drops the run.
 
@@ -159,6 +165,7 @@ async def start_live(
         is_read_once: The run has one reader and no sinks, so what was read is forgotten: memory does not grow with
             the number of events.
         is_attended: Somebody answers what nodes ask; else a run fails where all that is active waits for input.
+        guards: Circuit breakers and quarantines that it shares with other runs; None gives it its own.
     """
     store = MemoryStore(defer=asyncio.get_running_loop().call_soon)
     clock = SystemClock()
@@ -174,6 +181,7 @@ async def start_live(
             hub=Hub(),
             is_restorable=False,
             is_attended=is_attended,
+            guards=guards,
         )
         await runner.accept()
         supervisor.submit(runner)

@@ -11,6 +11,7 @@ from graphwire.engine.attempt import Attempt
 from graphwire.engine.context import Context
 from graphwire.engine.ending import End, timeout, unanswered
 from graphwire.engine.execution import Execution
+from graphwire.engine.guards import Guards
 from graphwire.engine.lanes import GRACE_S, Lanes
 from graphwire.engine.linking import Part, compile_linked
 from graphwire.engine.options import Options
@@ -76,6 +77,7 @@ async def run(
     ordering: Ordering = "as_finished",
     on_event: Callable[[Envelope], None] | None = None,
     sinks: Sequence[Sink] = (),
+    guards: Guards | None = None,
 ) -> Finished:
     """Run a graph to its end and return how it ended. A failed run is returned, not raised.
 
@@ -85,6 +87,7 @@ async def run(
         seed: Of the nodes' random numbers; drawn if it is not given.
         ordering: ``deterministic`` gives the same events in the same order for the same inputs.
         on_event: Called with each event, in order. Without it and without sinks no events are made, which is quicker.
+        guards: Circuit breakers and quarantines that it shares with other runs; without them it has its own.
         sinks: Get every event too, each at its own speed; what one has not taken 5 s after the end is lost to it.
 
     Raises:
@@ -98,9 +101,9 @@ async def run(
     in_order = ordering == "deterministic"
     if on_event is not None or sinks:
         options = Options(seed=draw_seed() if seed is None else seed, in_order=in_order)
-        return await _observed(plan, Start(state=encoded, options=options), on_event, sinks)
+        return await _observed(plan, Start(state=encoded, options=options), on_event, sinks, guards)
     async with Supervisor(drain_s=0) as supervisor:
-        return await _Unobserved(plan, encoded, seed, in_order, supervisor).run()
+        return await _Unobserved(plan, encoded, seed, in_order, supervisor, guards).run()
 
 
 def run_sync(graph: Graph | Plan, state: Mapping[str, Any] | None = None, **options: Any) -> Finished:
@@ -109,9 +112,13 @@ def run_sync(graph: Graph | Plan, state: Mapping[str, Any] | None = None, **opti
 
 
 async def _observed(
-    plan: Plan, start: Start, on_event: Callable[[Envelope], None] | None, sinks: Sequence[Sink]
+    plan: Plan,
+    start: Start,
+    on_event: Callable[[Envelope], None] | None,
+    sinks: Sequence[Sink],
+    guards: Guards | None,
 ) -> Finished:
-    async with start_live(plan, start, is_read_once=not sinks) as live, Sinks(sinks) as delivered:
+    async with start_live(plan, start, is_read_once=not sinks, guards=guards) as live, Sinks(sinks) as delivered:
         live.deliver(delivered)
         if on_event is not None:
             async for lines in live.pages():
@@ -141,7 +148,13 @@ class _Unobserved:
     from_threads: tuple[()] = ()
 
     def __init__(
-        self, plan: Plan, state: Mapping[str, bytes], seed: int | None, in_order: bool, supervisor: Supervisor
+        self,
+        plan: Plan,
+        state: Mapping[str, bytes],
+        seed: int | None,
+        in_order: bool,
+        supervisor: Supervisor,
+        guards: Guards | None,
     ) -> None:
         self._plan = plan
         self._seed = draw_seed() if seed is None and plan.draws else seed
@@ -163,6 +176,7 @@ class _Unobserved:
             reporter=None,
             recorder=None,
             host=self,
+            guards=guards,
         )
         self._lanes.execution = self._execution
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()

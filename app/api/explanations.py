@@ -312,6 +312,14 @@ _OF_EXECUTIONS: Mapping[str, Advice] = {
     "state_not_serializable": Advice(
         "Let the node return JSON values, or one of the types that are converted to them."
     ),
+    "circuit_breaker_open": Advice(
+        "Wait until what the node calls works again: the breaker then lets attempts through by itself. An error edge, "
+        "a `fallback` or a `retry` whose `on` names this code say how the graph goes on meanwhile."
+    ),
+    "node_quarantined": Advice(
+        "Look at the failures before: the node runs again when its quarantine is over. An error edge or a `fallback` "
+        "say how the graph goes on meanwhile."
+    ),
     "expression_error": Advice(
         "Mend the expression, or see that the state has what it reads; `has(…)` asks for a key."
     ),

@@ -9,6 +9,7 @@ from app.services.graphs import GraphService
 from app.services.starts import Wishes, graphs_of, prepare, rules_of, wishes_of
 from app.storage.repositories.executions import ExecutionRepository, UnfinishedExecution
 from graphwire.clock import Clock
+from graphwire.engine.guards import Guards
 from graphwire.engine.plan import Plan
 from graphwire.engine.ports import Claim, ExecutionStore
 from graphwire.engine.progress import Estimate
@@ -55,6 +56,7 @@ class Launcher:
         self._supervisor = supervisor
         self.admissions = admissions
         self._clock = clock
+        self._guards = Guards(clock)
         self._room = room
         self._ring_events = ring_events
         self._ring_bytes = ring_bytes
@@ -132,6 +134,7 @@ class Launcher:
             threads=self._supervisor.threads,
             hub=hub,
             estimate=estimate,
+            guards=self._guards,
             queued=queued,
             past=past,
         )

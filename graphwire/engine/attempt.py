@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from msgspec import Struct
 
 from graphwire.engine.plan import NodePlan, Plan
+from graphwire.engine.policies.breaker import Permit
 from graphwire.engine.scheduler import Activation, Scheduler
 from graphwire.engine.state import State
 from graphwire.errors import NodeError
@@ -100,6 +101,7 @@ class Attempt(Struct, eq=False):
         reason: Why it is being ended from outside.
         asked: What its activation has asked from outside; None where it has asked nothing.
         lane: What the runner keeps with a running attempt.
+        permit: What its circuit breaker gave it, until it is given back.
         emitted: Emissions so far; ``dropped``: those of them that were dropped at a bound.
     """
 
@@ -126,6 +128,7 @@ class Attempt(Struct, eq=False):
     on_turn: Callable[[], None] | None = None
     asked: "Asked | None" = None
     lane: Any = None
+    permit: Permit | None = None
 
     @property
     def duration_ms(self) -> float:

@@ -78,6 +78,8 @@ class Closing:
             self._execution.performer.forget(attempt)
         if attempt.asked is not None:
             self._execution.suspending.drop(attempt)
+        if attempt.permit is not None and attempt.node.guard is not None:
+            self._execution.guarding.released(attempt, attempt.node.guard)
         attempt.phase = CLOSED
         attempt.scope.attempts.pop(attempt, None)
 

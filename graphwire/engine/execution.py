@@ -19,6 +19,8 @@ from graphwire.engine.control import Control
 from graphwire.engine.emissions import Emissions
 from graphwire.engine.ending import End, Endings, Host
 from graphwire.engine.failing import Failing
+from graphwire.engine.guarding import Guarding
+from graphwire.engine.guards import Guards
 from graphwire.engine.in_order import InOrder
 from graphwire.engine.joining import join
 from graphwire.engine.merge import Conflict
@@ -71,6 +73,7 @@ class Execution:
         recorder: Recorder | None,
         host: Host | None = None,
         gate: Gate | None = None,
+        guards: Guards | None = None,
     ) -> None:
         self.plan = plan
         self.options = options
@@ -96,7 +99,8 @@ class Execution:
         self._endings = Endings(self, clock, reporter, host)
         self.openers = Openers(self, self._endings, reporter)
         self.retrying = Retrying(self, clock, reporter, recorder, gate)
-        self.failing = Failing(self, self.retrying, reporter, recorder)
+        self.guarding = Guarding(guards, reporter)
+        self.failing = Failing(self, clock, self.retrying, self.guarding, reporter, recorder)
         self.closing = Closing(self, self.openers, reporter)
         self.emissions = Emissions(reporter, self.in_order, max_events)
         self.suspending = Suspending(self, clock, performer, reporter, recorder)
@@ -226,6 +230,8 @@ class Execution:
             self._report.begun(attempt, conflicts)
         if self.in_order is not None:
             self.in_order.begun(attempt)
+        if attempt.node.guard is not None and refused is None:
+            refused = self.guarding.enter(attempt, attempt.node.guard)
         if refused is not None:
             attempt.phase = RUNNING
             self.running += 1
@@ -376,6 +382,8 @@ class Execution:
         except NodeError as error:
             self.failing.fail(attempt, error)
             return
+        if node.guard is not None:
+            self.guarding.succeeded(attempt, node.guard)
         attempt.phase = CLOSED
         scope.attempts.pop(attempt, None)
         if not node.needs_slot:

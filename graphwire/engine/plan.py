@@ -16,6 +16,7 @@ from graphwire.graphs.definition import EdgeDefinition, GraphDefinition, NodeDef
 from graphwire.graphs.expressions import Expression, compile_expression
 from graphwire.graphs.references import Named
 from graphwire.graphs.registry import Registry
+from graphwire.graphs.resilience import CircuitBreaker, Quarantine
 from graphwire.graphs.state_schema import StateSchema
 from graphwire.types import ErrorPolicy
 from graphwire.values import freeze
@@ -43,6 +44,24 @@ class EdgePlan:
     on: str
     when: Expression | None
     is_else: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NodeGuard:
+    """What may keep a node from running.
+
+    Attributes:
+        name: The node's, over all graphs.
+        breaker_name: Its circuit breaker's.
+    """
+
+    name: str
+    breaker: CircuitBreaker | None
+    quarantine: Quarantine | None
+
+    @property
+    def breaker_name(self) -> str:
+        return self.name if self.breaker is None or self.breaker.name is None else self.breaker.name
 
 
 @dataclass(slots=True)
@@ -73,6 +92,8 @@ class NodePlan:
     inputs: Mapping[str, Expression]
     timeout_s: float | None
     retry: RetryPolicy | None
+    guard: NodeGuard | None
+    fallback: Any
     output: str
     has_output: bool
     effects: bool
@@ -156,6 +177,7 @@ class _Compiler:
         self._code = code
         self._version = version
         self._reducers = self._resolve_reducers()
+        self._path = [root.id]
 
     def plan(self, definition: GraphDefinition) -> Plan:
         index = {node.id: position for position, node in enumerate(definition.nodes)}
@@ -232,14 +254,28 @@ class _Compiler:
             inputs={name: compile_expression(text) for name, text in node.input.items()},
             timeout_s=node.timeout_s,
             retry=None if node.retry is None else RetryPolicy.of(node.retry),
+            guard=self._guard(node),
+            fallback=node.fallback,
             output=node.output or node.id,
             has_output=node.output is not None and not places_output,
             effects=node_type.has_effects if node.effects is None else node.effects,
             reads_result=any("result" in edge.when.roots_used for edge in edges if edge.when is not None),
             needs_slot=not isinstance(behaviour, Opens | Wait | Ask),
-            body=None if body is None else self.plan(body),
+            body=None if body is None else self._body(node, body),
             reference=reference,
         )
+
+    def _body(self, node: NodeDefinition, body: GraphDefinition) -> Plan:
+        self._path.append(node.id)
+        try:
+            return self.plan(body)
+        finally:
+            self._path.pop()
+
+    def _guard(self, node: NodeDefinition) -> NodeGuard | None:
+        if node.circuit_breaker is None and node.quarantine is None:
+            return None
+        return NodeGuard("/".join((*self._path, node.id)), node.circuit_breaker, node.quarantine)
 
     def _resolve_reducers(self) -> Reducers:
         reducers = self._root.state.reducers.items()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from msgspec import Raw
+from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
 from graphwire.engine.attempt import Attempt, Scope
@@ -88,13 +88,25 @@ class Reporter:
         )
 
     def failed(
-        self, attempt: Attempt, duration_ms: float, failure: Failure, edges: list[str], *, will_retry: bool = False
+        self,
+        attempt: Attempt,
+        duration_ms: float,
+        failure: Failure,
+        edges: list[str],
+        *,
+        will_retry: bool = False,
+        result: bytes | None = None,
     ) -> None:
-        """An attempt failed; ``edges`` fired all the same."""
+        """An attempt failed; ``edges`` fired all the same, and ``result`` stands in for its own."""
         self.node(
             attempt,
             types.NodeFailed(
-                attempt=attempt.number, duration_ms=duration_ms, error=failure, will_retry=will_retry, edges=edges
+                attempt=attempt.number,
+                duration_ms=duration_ms,
+                error=failure,
+                will_retry=will_retry,
+                edges=edges,
+                result=UNSET if result is None else Raw(result),
             ),
         )
 

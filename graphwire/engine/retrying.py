@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from graphwire.clock import Clock
 from graphwire.engine.attempt import Again, Attempt, Phase
 from graphwire.engine.performing import Gate
-from graphwire.engine.policies.failure import is_for_good, names_of, retry_after_of
 from graphwire.engine.policies.retry import Failed, RetryPolicy, draw
 from graphwire.engine.records import Recorder
 from graphwire.engine.report import Reporter
@@ -33,7 +32,7 @@ class Retrying:
         self._recorder = recorder
         self._gate = gate
 
-    def takes(self, attempt: Attempt, policy: RetryPolicy, failure: Failure, error: BaseException | Failure) -> bool:
+    def takes(self, attempt: Attempt, policy: RetryPolicy, failure: Failure, failed: Failed) -> bool:
         """Ask a node's policy, and arrange for the next attempt if it wants one. Whether it does."""
         now_us = self._clock.wall_ns() // 1000
         if attempt.again is None:
@@ -42,7 +41,7 @@ class Retrying:
             since_us = attempt.again.since_us
         wait_s = policy.after(
             attempt.number - attempt.interrupted,
-            failed_by(failure, error, now_us / 1e6),
+            failed,
             used_s=(now_us - since_us) / 1e6,
             draw=draw(self._execution.options.seed, attempt.activation.id, attempt.number),
         )
@@ -98,12 +97,3 @@ class Retrying:
         else:
             execution.ready.appendleft(attempt)  # nothing behind it can commit before it has
             execution.go_on()
-
-
-def failed_by(failure: Failure, error: BaseException | Failure, now_s: float) -> Failed:
-    """Return what policies look at of a failure; one of a scope has no exception any more."""
-    if isinstance(error, Failure):
-        return Failed(failure.code, frozenset({failure.code, failure.type}))
-    return Failed(
-        failure.code, names_of(error), is_for_good=is_for_good(error), retry_after_s=retry_after_of(error, now_s)
-    )

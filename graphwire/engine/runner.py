@@ -19,6 +19,7 @@ from graphwire.engine.context import EMPTY, Context
 from graphwire.engine.ending import End, timeout, unanswered
 from graphwire.engine.execution import Execution
 from graphwire.engine.glance import Glance, Glances
+from graphwire.engine.guards import Guards
 from graphwire.engine.lanes import GRACE_S, Lanes, Spawn
 from graphwire.engine.outbox import ExecutionOutbox
 from graphwire.engine.plan import Plan
@@ -63,6 +64,7 @@ class Runner:
         estimate: Estimate | None = None,
         grace_s: float = GRACE_S,
         is_restorable: bool = True,
+        guards: Guards | None = None,
         queued: types.ExecutionQueued | None = None,
         past: Past | None = None,
         is_attended: bool = True,
@@ -72,19 +74,19 @@ class Runner:
         Args:
             hub: A new one; its readers may subscribe at once.
             estimate: Judges the progress by earlier executions.
+            guards: Shared with other executions; None gives it its own.
             is_restorable: Commits leave deltas in the store; without them nobody can go on after a crash.
             queued: It waits for its turn: ``begin`` comes between ``accept`` and ``run``.
             past: An earlier process has accepted it; it is queued, and ``accept`` is not called.
             is_attended: Somebody answers what nodes ask; else it fails where all that is active waits for input.
         """
         self.id = id
-        self.graph_id = GraphId(plan.definition.id)
-        self.graph_version = plan.version
+        self.graph_id, self.graph_version = GraphId(plan.definition.id), plan.version
         self.plan = plan
         self.hub = hub
         self.started_at = utc(clock.wall_ns()) if past is None else past.started_at
         self.log = log_of(id, plan, start, past, clock, hub)
-        self._clock = clock
+        self._clock, self._guards = clock, guards
         self._queued = queued
         self._begun_seq: int | None = 0 if queued is None else None
         self._begun_ns = 0
@@ -95,8 +97,7 @@ class Runner:
         record = None if past is not None else record_of(id, plan, start, self.started_at, is_queued=queued is not None)
         self._outbox = ExecutionOutbox(id, hub, store, record)
         self._outbox.when_refused(self._lose)
-        self._is_sync = start.durability == "sync"
-        self._is_in_order = start.options.in_order
+        self._is_sync, self._is_in_order = start.durability == "sync", start.options.in_order
         self._lanes = Lanes(
             name=f"lane:{id}",
             spawn=spawn,
@@ -135,6 +136,7 @@ class Runner:
             recorder=Recorder(self._outbox, self.hub) if self._is_restorable else None,
             host=self,
             gate=self if self._is_sync or self._is_in_order else None,
+            guards=self._guards,
         )
         return made
 

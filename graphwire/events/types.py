@@ -92,6 +92,7 @@ class NodeFailed(EventData, frozen=True):
     error: Annotated[Failure, Meta(description="What went wrong.")]
     will_retry: Annotated[bool, Meta(description="Whether another attempt follows.")]
     edges: Fired
+    result: Annotated[Raw, Meta(description="What stands in for the node's result: its fallback.")] | UnsetType = UNSET
 
 
 class ExecutionCompleted(EventData, frozen=True):

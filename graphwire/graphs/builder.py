@@ -7,7 +7,7 @@ from typing import Any, Final, Self, TypeAlias, TypedDict, TypeVar, Unpack, over
 from graphwire.errors import GraphInvalid, InvalidInput, Problem
 from graphwire.graphs.code import Code
 from graphwire.graphs.definition import EdgeCondition, GraphDefinition, Join, Limits, parse_definition
-from graphwire.graphs.resilience import Retry
+from graphwire.graphs.resilience import CircuitBreaker, Quarantine, Retry
 from graphwire.json_text import read_json
 from graphwire.types import ConflictPolicy, ErrorPolicy
 
@@ -29,6 +29,9 @@ class NodeOptions(TypedDict, total=False):
     on_conflict: ConflictPolicy
     timeout_s: float
     retry: Mapping[str, Any] | Retry
+    circuit_breaker: Mapping[str, Any] | CircuitBreaker
+    quarantine: Mapping[str, Any] | Quarantine
+    fallback: Any
     on_error: ErrorPolicy
     effects: bool
     goto: Sequence[str]
@@ -232,7 +235,7 @@ class _References:
             case Graph():
                 self.bodies.append(value)
                 return value._inline()
-            case Limits() | Retry():
+            case Limits() | Retry() | CircuitBreaker() | Quarantine():
                 return value.model_dump(exclude_defaults=True)
             case type() if issubclass(value, BaseException):
                 return value.__name__

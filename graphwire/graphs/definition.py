@@ -15,7 +15,7 @@ from graphwire.graphs.fields import (
     OneProblem,
     Seconds,
 )
-from graphwire.graphs.resilience import Retry
+from graphwire.graphs.resilience import CircuitBreaker, Quarantine, Retry
 from graphwire.graphs.shape import parse_model
 from graphwire.types import ConflictPolicy, EdgeId, ErrorPolicy, GraphId, NodeId
 
@@ -76,6 +76,7 @@ class NodeDefinition(_Part):
         input: Per parameter an expression over the state.
         output: The state key that takes the result.
         retry: What follows when an attempt fails; None lets it be the last.
+        fallback: A result that stands in for that of an activation that failed; None for none.
         goto: The nodes that a ``Goto`` of this node may name.
     """
 
@@ -89,6 +90,9 @@ class NodeDefinition(_Part):
     on_conflict: Annotated[ConflictPolicy | None, Given()] = None
     timeout_s: Annotated[Seconds | None, Given()] = None
     retry: Annotated[Retry | None, Given()] = None
+    circuit_breaker: Annotated[CircuitBreaker | None, Given()] = None
+    quarantine: Annotated[Quarantine | None, Given()] = None
+    fallback: Annotated[Any, Given()] = None
     on_error: Annotated[ErrorPolicy | None, Given()] = None
     effects: Annotated[bool | None, Given()] = None
     goto: Annotated[tuple[Id, ...], FromList()] = ()
@@ -254,4 +258,8 @@ def _names_listed(policy: Mapping[str, Any]) -> dict[str, Any]:
     return {key: list(part) if key == "on" else part for key, part in policy.items()}
 
 
-_LISTED: Final[Mapping[str, Callable[[Any], Any]]] = {"goto": list, "retry": _names_listed}
+_LISTED: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "goto": list,
+    "retry": _names_listed,
+    "circuit_breaker": _names_listed,
+}

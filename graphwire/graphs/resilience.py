@@ -11,6 +11,7 @@ from graphwire.errors import (
     ExpressionFailed,
     InputError,
     MergeConflict,
+    NodeQuarantined,
     Problem,
     ReducerError,
     RoutingError,
@@ -26,10 +27,11 @@ NEVER_RETRIED: Final = frozenset(
         *(error.code for error in (RoutingError, InputError, ReducerError, MergeConflict)),
         *(error.code for error in (StateTooLarge, StateNotSerializable, StateInvalid)),
         *(error.code for error in (ExpressionFailed, ExpressionCost)),
-        "max_steps_exceeded",
+        NodeQuarantined.code,
+        *("max_steps_exceeded", "loop_limit_exceeded", "no_route"),
     }
 )
-"""Codes of failures that lie in the graph or its state: the next attempt would meet the same."""
+"""Codes of failures that lie in the graph, its state or its policies: the next attempt would meet the same."""
 
 DEFAULT_MAX_DELAY_S: Final = 30.0
 
@@ -71,6 +73,47 @@ class Retry(BaseModel):
     def longest_s(self) -> float:
         """The longest wait, also where the definition leaves it to the default."""
         return max(DEFAULT_MAX_DELAY_S, self.delay_s) if self.max_delay_s is None else self.max_delay_s
+
+
+class CircuitBreaker(BaseModel):
+    """Keeps attempts from what does not work at the moment.
+
+    Attributes:
+        name: Nodes that name the same share one, over all graphs; without it the node has its own.
+        failure_threshold: So many failures within ``window_s`` open it.
+        open_s: How long it lets nothing through.
+        half_open_attempts: So many are let through after that, as tests: when they have succeeded it closes.
+        on: Which failures count, as for ``Retry``.
+    """
+
+    model_config = STRICT
+
+    name: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}$"), Given()] = None
+    failure_threshold: int = Field(default=5, ge=1, le=10_000)
+    window_s: Seconds = 60.0
+    open_s: Seconds = 30.0
+    half_open_attempts: int = Field(default=3, ge=1, le=1_000)
+    on: Annotated[Annotated[tuple[ErrorName, ...], FromList()] | None, Given()] = None
+
+
+class Quarantine(BaseModel):
+    """Leaves a node alone that keeps failing.
+
+    Attributes:
+        failures: So many activations in a row that failed begin it.
+        duration_s: How long the node is skipped.
+    """
+
+    model_config = STRICT
+
+    failures: int = Field(default=5, ge=1, le=10_000)
+    duration_s: Seconds = 60.0
+
+
+def breaker_problems(breaker: CircuitBreaker, place: str) -> Iterator[Problem]:
+    """Give what is wrong with a circuit breaker whose fields are sound each for itself."""
+    if breaker.on is not None:
+        yield from error_name_problems(breaker.on, f"{place}/on", "counted")
 
 
 def retry_problems(retry: Retry, place: str) -> Iterator[Problem]:

@@ -33,7 +33,7 @@ from graphwire.graphs.registry import (
     TargetPart,
     TemplatePart,
 )
-from graphwire.graphs.resilience import retry_problems
+from graphwire.graphs.resilience import breaker_problems, retry_problems
 from graphwire.graphs.salvage import HOLE, Salvaged, salvage_body, salvage_config, salvage_definition
 from graphwire.graphs.scope import Scope
 from graphwire.graphs.shape import invalid_graph
@@ -228,6 +228,10 @@ class _Validation:
             yield from self._expressions.expression(text, f"{place}/input{pointer(name)}", STATE_ROOTS, pending.keys)
         if node.retry is not None and "retry" not in missing:
             yield from retry_problems(node.retry, f"{place}/retry")
+        if node.circuit_breaker is not None and "circuit_breaker" not in missing:
+            yield from breaker_problems(node.circuit_breaker, f"{place}/circuit_breaker")
+        if isinstance(node.fallback, dict) and ERRORS_KEY in node.fallback and not node.output:
+            yield _reserved(f"{place}/fallback/{ERRORS_KEY}")
         if "type" in missing:
             return
         node_type = self._registry.get(node.type)

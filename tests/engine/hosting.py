@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from graphwire import Graph, prepare
+from graphwire import Graph, Guards, prepare
 from graphwire.clock import SystemClock
 from graphwire.engine.memory import MemoryStore
 from graphwire.engine.options import Options
@@ -37,6 +37,7 @@ class Host:
         durability: Durability = "async",
         timeout_s: float | None = None,
         grace_s: float = 5.0,
+        guards: Guards | None = None,
     ) -> Runner:
         """Make the runner of one execution."""
         clock = SystemClock()
@@ -57,6 +58,7 @@ class Host:
             threads=self.supervisor.threads,
             hub=Hub(durability=durability),
             grace_s=grace_s,
+            guards=guards,
         )
 
     async def start(self, runner: Runner) -> Runner:

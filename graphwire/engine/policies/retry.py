@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from graphwire.graphs.resilience import NEVER_RETRIED, Retry
 
-BLOCKED = "circuit_breaker_open"
-"""The failure of an attempt that its circuit breaker did not let run: retried only by a policy that names it."""
+BLOCKED: Final = "circuit_breaker_open"
+NAMED_ONLY: Final = frozenset({BLOCKED, "interrupt_expired"})
+"""Failures without work of the node's own: a breaker let nothing through, nobody answered. Retried only by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def covers(on: AbstractSet[str] | None, failed: Failed) -> bool:
         return False
     if on is not None:
         return not on.isdisjoint(failed.names)
-    return not failed.is_for_good and failed.code != BLOCKED
+    return not failed.is_for_good and failed.code not in NAMED_ONLY
 
 
 def draw(seed: int, activation: str, attempt: int) -> float:
