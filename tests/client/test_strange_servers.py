@@ -20,6 +20,7 @@ from graphwire.client import (
     UnexpectedAnswer,
 )
 from graphwire.client.choice import Transport
+from tests.waiting import PATIENCE_S
 
 AT_ONCE = Retry(attempts=1, first_s=0.0, most_s=0.0)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nConnection: close\r\n%b\r\n"
@@ -73,7 +74,7 @@ async def socket(talk: Callable[[ServerConnection], Awaitable[None]]) -> AsyncIt
 async def failure(address: str, transport: Transport) -> Exception:
     """Follow an execution there, and return what it was given up for."""
     async with (
-        AsyncClient(address, transport=transport, retry=AT_ONCE, timeout_s=2.0) as client,
+        AsyncClient(address, transport=transport, retry=AT_ONCE, timeout_s=PATIENCE_S) as client,
         client.follow("e") as stream,
     ):
         with pytest.raises(ClientError) as raised:

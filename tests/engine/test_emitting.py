@@ -14,7 +14,7 @@ from tests.engine.hosting import heard, hosted, over_but_not_stored
 from tests.engine.running import course, nothing, others, turn, without_times
 from tests.waiting import PATIENCE_S
 
-HOLD_S = 0.4  # four times what is told, so that a busy machine's watchdog gets to look
+HOLD_S = 1.0  # ten times what is told, so that a busy machine's watchdog gets to look
 
 
 @pytest.mark.capability("NOD-16", "EVT-59")

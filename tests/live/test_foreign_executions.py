@@ -377,7 +377,7 @@ async def test_attempts_and_scopes_are_told_apart(service: Service) -> None:
 
 
 async def test_a_producer_that_is_lost_fails_its_execution(tmp_path: Path) -> None:
-    async with serving(tmp_path, foreign_idle_s=0.2) as service:
+    async with serving(tmp_path, foreign_idle_s=2.0) as service:
         id = await declare(service)
         await report(service, id, BEGIN)
         blocks = await service.events(id)
