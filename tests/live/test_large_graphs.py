@@ -22,7 +22,7 @@ def definition(nodes: int, **fields: Any) -> dict[str, Any]:
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[bool]]:
     """Per step of the work on a definition, whether each of its calls was made on the event loop's thread."""
-    calls: dict[str, list[bool]] = {"check": [], "validate": [], "compile_plan": []}
+    calls: dict[str, list[bool]] = {"examined": [], "validate": [], "compile_plan": []}
     for name, made in calls.items():
         original = getattr(derived, name)
 
@@ -44,7 +44,7 @@ async def test_a_large_graph_is_worked_on_beside_the_loop_and_once(
     assert created.status_code == 201
     assert [answer.status_code for answer in started] == [202] * 5
     assert {answer.json()["version"] for answer in shown} == {1}
-    assert threads["check"] == [False]
+    assert threads["examined"] == [False]
     assert threads["compile_plan"] == [False]
     assert threads["validate"] == []
 
@@ -53,7 +53,7 @@ async def test_a_small_graph_is_worked_on_at_once(service: Service, threads: dic
     await service.client.post("/graphs", json=definition(3))
     await service.run("large")
 
-    assert threads["check"] == [True]
+    assert threads["examined"] == [True]
     assert threads["compile_plan"] == [True]
 
 
