@@ -128,7 +128,7 @@ class Execution:
         """
         self.performer = performer
         asked = {"_performer": performer, "_report": reporter, "_recorder": recorder, "_host": host, "_gate": gate}
-        parts = (self._endings, self.openers, self.retrying, self.failing, self.closing, self.emissions)
+        parts = (self._endings, self.openers, self.retrying, self.guarding, self.failing, self.closing, self.emissions)
         for part in (self, *parts, self.suspending, self.control, self.control.breakpoints, self.in_order):
             for name, other in asked.items():
                 if hasattr(part, name):

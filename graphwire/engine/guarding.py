@@ -26,6 +26,10 @@ class Guarding:
         self._guards = guards
         self._report = reporter
 
+    def share(self, guards: Guards | None) -> None:
+        """Ask these guards from now on."""
+        self._guards = guards
+
     def enter(self, attempt: Attempt, guard: "NodeGuard") -> NodeError | None:
         """An attempt has begun; return what it fails with if it may not run."""
         now_s = self._shared().now_s()

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from graphwire.engine.attempt import Attempt
 from graphwire.engine.context import Context
+from graphwire.engine.offspring import Offspring, end_children
 from graphwire.engine.results import Goto, Result
 from graphwire.engine.timers import Timers, timed_out
 from graphwire.errors import InputError, NodeError, quoted
@@ -86,9 +87,10 @@ class Lane:
         future: What runs in a thread for it.
         is_lost: The lane was given up: the execution goes on without it.
         error: What an interrupted attempt fails with; None if it is cancelled.
+        children: Tasks that its attempt has made and that are not done.
     """
 
-    __slots__ = ("attempt", "error", "future", "in_thread", "is_interrupted", "is_lost", "task", "timer")
+    __slots__ = ("attempt", "children", "error", "future", "in_thread", "is_interrupted", "is_lost", "task", "timer")
 
     def __init__(self) -> None:
         self.task: asyncio.Task[None] | None = None
@@ -99,6 +101,12 @@ class Lane:
         self.error: NodeError | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.future: Future[Any] | None = None
+        self.children: set[asyncio.Future[Any]] | None = None
+
+    @property
+    def is_at_work(self) -> bool:
+        """See ``offspring.Parent``."""
+        return self.attempt is not None
 
 
 class Lanes(Timers):
@@ -182,6 +190,8 @@ class Lanes(Timers):
         self._is_starting = False
         task = lane.task = asyncio.current_task()
         assert task is not None
+        offspring = Offspring.here()
+        offspring.own(task, lane)
         try:
             await self._work(lane, task)
         except asyncio.CancelledError:
@@ -191,6 +201,7 @@ class Lanes(Timers):
         except Exception as error:  # border: a fault of the engine must not leave an execution without an end
             self._surroundings.broke(error)
         finally:
+            offspring.disown(task)
             self._lanes.discard(lane)
         self.wake()
 
@@ -255,6 +266,7 @@ class Lanes(Timers):
             failure = error
         finally:
             attempt.lane = lane.attempt = None
+            left = 0 if lane.children is None else end_children(lane)
             if lane.timer is not None:
                 lane.timer.cancel()
                 lane.timer = None
@@ -268,6 +280,8 @@ class Lanes(Timers):
             return now
         if attempt.held_ns:
             self._tell_held(attempt)
+        if left:
+            self._tell_left(attempt, left)
         self.execution.finish(attempt, value, failure, now)
         return now
 
@@ -337,6 +351,7 @@ class Lanes(Timers):
         if lane.attempt is not attempt:
             return
         lane.is_lost = True
+        end_children(lane)
         self.execution.lose_slots(1)
         self.call(partial(self._given_up, lane, attempt))
 
@@ -352,6 +367,15 @@ class Lanes(Timers):
             self.execution.finish(attempt, error=lane.error)
         else:
             self.execution.closed(attempt)
+
+    def _tell_left(self, attempt: Attempt, count: int) -> None:
+        self._surroundings.warn(
+            attempt,
+            "tasks_left_behind",
+            f"Node {quoted(attempt.node.id)} left {count} of its tasks behind: they were cancelled with its attempt. "
+            "Await them, or give one that is to live on a context of its own.",
+            {"node": attempt.node.id, "tasks": count},
+        )
 
     def _tell_held(self, attempt: Attempt) -> None:
         duration_ms = attempt.held_ns // 1_000_000

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from graphwire.engine.attempt import Attempt, Phase
 from graphwire.engine.ending import Host
+from graphwire.engine.guards import Guards
 from graphwire.engine.performing import Gate, Performer
 from graphwire.engine.records import Recorder
 from graphwire.engine.repeating import Repeating
@@ -70,6 +71,7 @@ class Restoring(Repeating):
         elapsed_ns: int = 0,
         idle_ns: int = 0,
         active_ns: int | None = None,
+        guards: Guards | None = None,
     ) -> None:
         """Let the execution go on, with those whom it tells and asks from now on.
 
@@ -77,10 +79,12 @@ class Restoring(Repeating):
             elapsed_ns: Since the start, as events count the time.
             idle_ns: Of that, how long nobody carried it out just now.
             active_ns: How long it was neither paused nor suspended; None where it never was.
+            guards: Shared with other executions.
         """
         execution, in_order = self.execution, self.execution.in_order
         execution.openers.is_restoring = False
         active_ns = elapsed_ns - idle_ns if active_ns is None else active_ns
+        execution.guarding.share(guards)
         execution.attach(performer, reporter, recorder, host, gate, elapsed_ns=elapsed_ns, active_ns=active_ns)
         kept = [attempt for attempt in self._begun.values() if self._keeps(attempt)]
         again = [attempt for attempt in self._begun.values() if not self._keeps(attempt)]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Self
 
 from graphwire.engine.lanes import PERFORMING
+from graphwire.engine.offspring import Offspring
 from graphwire.engine.runner import Runner
 from graphwire.engine.threads import NodeThreads
 from graphwire.engine.watchdog import Watchdog
@@ -35,6 +36,7 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self.threads = NodeThreads(threads)
         self._watchdog: Watchdog | None = None
+        self._offspring: Offspring | None = None
 
     def __len__(self) -> int:
         return len(self._live) + len(self._held)
@@ -52,6 +54,8 @@ class Supervisor:
         if not self._tasks:
             self._watchdog = Watchdog.here(PERFORMING)
             self._watchdog.enter()
+            self._offspring = Offspring.here()
+            self._offspring.enter()
         task = asyncio.get_running_loop().create_task(coro, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -94,6 +98,9 @@ class Supervisor:
         if self._watchdog is not None and not self._tasks:
             self._watchdog.leave()
             self._watchdog = None
+        if self._offspring is not None and not self._tasks:
+            self._offspring.leave()
+            self._offspring = None
 
     async def __aexit__(self, *exc_info: object) -> None:
         if self._live or self._held or not all(map(asyncio.Task.done, self._tasks)):
