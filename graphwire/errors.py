@@ -167,6 +167,12 @@ class GraphInUse(GraphwireError):
     code, title = "graph_in_use", "Graph in use"
 
 
+class AlreadyRunning(GraphwireError):
+    """The graph lets no further execution of it be started while it runs; ``executions`` names those that do."""
+
+    code, title = "already_running", "Already running"
+
+
 class AtCapacity(GraphwireError):
     """A limit on how many may be open at once is reached."""
 

@@ -17,6 +17,7 @@ Status: TypeAlias = Literal["queued", "running", "pausing", "paused", "stopping"
 TerminalStatus: TypeAlias = Literal["completed", "failed", "cancelled"]
 Engine: TypeAlias = Literal["graphwire", "foreign"]
 Priority: TypeAlias = Literal["low", "normal", "high", "critical"]
+Overlap: TypeAlias = Literal["allow", "queue", "reject", "replace"]
 Outcome: TypeAlias = Literal["success", "partial"]
 Durability: TypeAlias = Literal["async", "sync"]
 Detail: TypeAlias = Literal["standard", "full"]

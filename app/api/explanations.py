@@ -230,6 +230,12 @@ _OF_STATES: Mapping[str, Advice] = {
         'the interrupt "k3v9d0f1a2b3c4d5.1" is closed',
         {"interrupt_id": "k3v9d0f1a2b3c4d5.1"},
     ),
+    "already_running": Advice(
+        "Wait for the end of those that `executions` names, or cancel them. `on_overlap` of the graph says what "
+        "becomes of such a start: it may also wait (`queue`), or take their place (`replace`).",
+        "1 execution of this graph has not ended, and it lets no more start (on_overlap)",
+        {"executions": ["0199a7f3-5f1c-7cc0-8000-2f6d1c1f9b11"]},
+    ),
     "graph_in_use": Advice(
         "Wait until its executions have ended, or delete with `?force=true`, which cancels them first.",
         "2 executions of this graph have not ended",

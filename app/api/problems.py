@@ -29,6 +29,7 @@ from app.services.errors import (
 from app.storage.errors import RevisionConflict
 from app.transports.websocket.subscriptions import TooManySubscriptions
 from graphwire.errors import (
+    AlreadyRunning,
     AtCapacity,
     CommandNotAllowed,
     GraphInUse,
@@ -83,6 +84,7 @@ _STATUS: Mapping[type[GraphwireError], int] = {
     AtCapacity: 429,
     CommandNotAllowed: 409,
     GraphInUse: 409,
+    AlreadyRunning: 409,
     InterruptClosed: 409,
     NothingReady: 409,
     InvalidCursor: 400,

@@ -8,6 +8,7 @@ from app.api.explanations import ADVICE
 from app.api.problems import MEDIA_TYPE, RETRY_AFTER_S, status_of
 from app.services.errors import CodeChanged, IdempotencyMismatch
 from graphwire.errors import (
+    AlreadyRunning,
     AtCapacity,
     CodeNotAllowed,
     DuplicateKey,
@@ -53,8 +54,8 @@ KEYED: Final[tuple[Refusal, ...]] = (errors.InvalidIdempotencyKey, IdempotencyMi
 """Where an ``Idempotency-Key`` is honoured."""
 
 START: Final[tuple[Refusal, ...]] = (
-    *BODY, *KEYED, NotFound, errors.NotAcceptable, errors.UseLocation, CodeChanged, StateInvalid, GraphInvalid,
-    UnknownNodeType, ShuttingDown, StorageUnavailable, HistoryDamaged,
+    *BODY, *KEYED, AlreadyRunning, NotFound, errors.NotAcceptable, errors.UseLocation, CodeChanged, StateInvalid,
+    GraphInvalid, UnknownNodeType, ShuttingDown, StorageUnavailable, HistoryDamaged,
 )  # fmt: skip
 """Where an execution is started."""
 

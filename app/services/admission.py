@@ -8,14 +8,17 @@ from graphwire.clock import Clock
 from graphwire.engine.policies.admission import Admission, Rules, Wait
 from graphwire.engine.runner import Runner
 from graphwire.engine.supervisor import Supervisor
+from graphwire.errors import AlreadyRunning
 from graphwire.events.service_types import SystemQueueStatus
 from graphwire.events.types import ExecutionQueued
-from graphwire.types import ExecutionId, GraphId, Priority
+from graphwire.types import ExecutionId, GraphId, Priority, Status
 
 LOOK_S = 2.0
 """Between two looks at the places of those that wait."""
 TOLD_AT_ONCE = 100
 """So many at most are told their places at one look, those first whose turn is next."""
+NAMED = 10
+"""Of the executions that are in the way, so many are named."""
 STATUS_S = 30.0
 """Between two events about a queue that lasts."""
 
@@ -37,6 +40,7 @@ class Admissions:
         self._wall_ns = clock.wall_ns
         self._announce = announce
         self._waiting: dict[ExecutionId, tuple[Runner, Priority]] = {}
+        self._storing: dict[ExecutionId, GraphId] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._told_s = float("-inf")
         self._is_told = False
@@ -61,15 +65,22 @@ class Admissions:
         """Make room for an execution; where there is none, return what is told of its wait.
 
         ``launch`` or ``refuse`` follows.
+
+        Raises:
+            AlreadyRunning: The graph lets no more be started while it runs.
         """
+        if rules.overlap == "reject":
+            self._require_none(graph_id, rules)
         wait = self._policy.must_wait(graph_id, rules, priority, self._now_s())
         if wait is not None:
+            self._storing[execution_id] = graph_id
             return _queued(wait, priority)
         self._policy.enter(execution_id, graph_id)
         return None
 
     def refuse(self, execution_id: ExecutionId) -> None:
         """Take the room back: the start could not be stored."""
+        self._storing.pop(execution_id, None)
         self._policy.leave(execution_id)
         self._fill()
 
@@ -78,6 +89,7 @@ class Admissions:
         if runner.queued is None:
             self._supervisor.submit(runner)
         else:
+            del self._storing[runner.id]
             self._wait(runner, rules, priority, self._now_s())
             self._fill()
 
@@ -89,15 +101,6 @@ class Admissions:
     def go_on(self) -> None:
         """Let those begin for whom there is room."""
         self._fill()
-
-    def pause(self, runner: Runner) -> None:
-        """Make room for another one while this one is paused. Idempotent."""
-        self._policy.pause(runner.id)
-        self._fill()
-
-    def resume(self, runner: Runner) -> None:
-        """Count one again that was paused: it goes on at once, also where there is no room. Idempotent."""
-        self._policy.enter(runner.id, runner.graph_id)
 
     def see(self, execution_id: ExecutionId) -> ExecutionQueued | None:
         """Return the place of one that waits, as of now; None for any other."""
@@ -134,13 +137,46 @@ class Admissions:
             oldest_s=round(policy.oldest_s(self._now_s()), 3),
         )
 
+    def elder(self, runner: Runner, rules: Rules) -> list[Runner]:
+        """Return those of its graph that have to end so that this one can run."""
+        begun = [id for id in self._policy.begun(runner.graph_id) if id != runner.id]
+        waiting = self._policy.waiting_of(runner.graph_id)
+        if runner.id in waiting:
+            waiting = waiting[: waiting.index(runner.id)]
+        others = [*begun, *waiting]
+        too_many = others[: max(0, len(others) + 1 - (rules.limit or 1))]
+        return [found for id in too_many if (found := self._supervisor.get(id)) is not None]
+
+    def _require_none(self, graph_id: GraphId, rules: Rules) -> None:
+        accepted = [id for id, graph in self._storing.items() if graph == graph_id]
+        others = [*self._policy.begun(graph_id), *self._policy.waiting_of(graph_id), *accepted]
+        if len(others) >= (rules.limit or 1):
+            have = (
+                "1 execution of this graph has"
+                if len(others) == 1
+                else f"{len(others):,} executions of this graph have"
+            )
+            detail = f"{have} not ended, and it lets no more start (on_overlap)"
+            raise AlreadyRunning(detail, executions=others[:NAMED])
+
     # --- what changes ---------------------------------------------------------------------------------------------
 
     def _joined(self, runner: Runner) -> None:
         self._policy.enter(runner.id, runner.graph_id)
+        runner.when_became = partial(self._became, runner)
+
+    def _became(self, runner: Runner, status: Status) -> None:
+        if status == "paused":
+            self._policy.pause(runner.id)
+            self._fill()
+        elif status == "running":
+            self._policy.enter(runner.id, runner.graph_id)  # it goes on at once, also where there is no room
 
     def _left(self, runner: Runner) -> None:
-        self._policy.leave(runner.id)
+        if runner.status == "paused":  # it is let go of, and comes back when somebody wants it to go on
+            self._policy.pause(runner.id)
+        else:
+            self._policy.leave(runner.id)
         self._fill()
 
     def _wait(self, runner: Runner, rules: Rules, priority: Priority, since_s: float) -> None:

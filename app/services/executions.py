@@ -128,6 +128,7 @@ class ExecutionService:
         Raises:
             NotFound: There is no such graph.
             InvalidInput: The graph or the wishes are not valid.
+            AlreadyRunning: The graph lets no more be started while it runs.
             AtCapacity: Too many are alive.
             ShuttingDown, StorageUnavailable: Not now.
         """

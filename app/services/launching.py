@@ -11,12 +11,13 @@ from app.storage.repositories.executions import ExecutionRepository, UnfinishedE
 from graphwire.clock import Clock
 from graphwire.engine.guards import Guards
 from graphwire.engine.plan import Plan
+from graphwire.engine.policies.admission import Rules
 from graphwire.engine.ports import Claim, ExecutionStore
 from graphwire.engine.progress import Estimate
 from graphwire.engine.runner import Runner
 from graphwire.engine.starting import Past, Start
 from graphwire.engine.supervisor import Supervisor
-from graphwire.errors import HistoryDamaged, StorageUnavailable
+from graphwire.errors import GraphwireError, HistoryDamaged, StorageUnavailable
 from graphwire.events.hub import Hub
 from graphwire.events.room import Room
 from graphwire.events.types import ExecutionQueued
@@ -68,11 +69,12 @@ class Launcher:
         Raises:
             NotFound: There is no such graph.
             InvalidInput: The graph or the wishes are not valid.
+            AlreadyRunning: The graph lets no more be started while it runs.
             StorageUnavailable: Not now.
         """
         plan = (await self._graphs.runnable(graph_id, wishes.version)).plan
         start, estimate = prepare(wishes, plan, claim), await self._estimate(plan)
-        id, rules = new_execution_id(self._clock), rules_of(plan)
+        id, rules = new_execution_id(self._clock), rules_of(plan, wishes)
         queued = self.admissions.admit(id, graph_id, rules, wishes.priority)
         try:
             runner = self.make(plan, start, id, estimate, queued=queued)
@@ -81,7 +83,18 @@ class Launcher:
             self.admissions.refuse(id)
             raise
         self.admissions.launch(runner, rules, wishes.priority)
+        await self.replace(runner, rules)
         return runner
+
+    async def replace(self, runner: Runner, rules: Rules) -> None:
+        """Cancel those of its graph whose place an execution takes, if the graph says so."""
+        if rules.overlap != "replace":
+            return
+        for victim in self.admissions.elder(runner, rules):
+            try:
+                await victim.cancel(f"replaced by {runner.id}")
+            except GraphwireError as error:
+                log.info("not replaced: %s", error, extra={"execution_id": victim.id})
 
     async def take_up(self, queued: UnfinishedExecution) -> tuple[Runner, Wishes]:
         """Let one wait again that an earlier process has accepted.
@@ -103,7 +116,8 @@ class Launcher:
         # All that it has said were barriers: nobody has seen a number that is not stored.
         past = Past(summary.started_at, stored[0].line, last_seq)
         runner = self.make(plan, prepare(wishes, plan), summary.id, await self._estimate(plan), queued=wait, past=past)
-        self.admissions.take_up(runner, rules_of(plan), wishes.priority)
+        self.admissions.take_up(runner, rules_of(plan, wishes), wishes.priority)
+        await self.replace(runner, rules_of(plan, wishes))
         return runner, wishes
 
     def make(

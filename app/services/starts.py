@@ -71,9 +71,12 @@ def wishes_of(kept: bytes) -> Wishes:
     return Wishes(**msgspec.structs.asdict(msgspec.json.decode(kept, type=_Wishes)))
 
 
-def rules_of(plan: Plan) -> Rules:
-    """Return what a graph says of executions of it that run at once."""
-    return FREE
+def rules_of(plan: Plan, wishes: Wishes) -> Rules:
+    """Return what a graph says of executions of it that run at once, and the start instead of it."""
+    definition = plan.definition
+    limit = wishes.limits.get("max_running", definition.limits.max_running)
+    overlap = definition.on_overlap or ("allow" if limit is None else "queue")
+    return FREE if overlap == "allow" else Rules(limit or 1, overlap)
 
 
 def prepare(wishes: Wishes, plan: Plan, claim: Claim | None = None) -> Start:

@@ -28,6 +28,7 @@ from graphwire.engine.openers import Openers
 from graphwire.engine.options import Options
 from graphwire.engine.performing import Gate, Performer
 from graphwire.engine.plan import Plan, Route
+from graphwire.engine.ready import ByPriority
 from graphwire.engine.records import Recorder
 from graphwire.engine.reducers import Update
 from graphwire.engine.report import Reporter, inner_failure
@@ -78,7 +79,7 @@ class Execution:
         self.plan = plan
         self.options = options
         self.status: Status = "running"
-        self.ready: deque[Attempt] = deque()
+        self.ready: deque[Attempt] = ByPriority() if plan.has_priorities else deque()
         self.running = 0
         self.partial = False
         self.end: End | None = None

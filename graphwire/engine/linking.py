@@ -77,7 +77,13 @@ class _Linker:
         if all(body is node.body for body, node in pairs):
             return plan
         nodes = [node if body is node.body else replace(node, body=body) for body, node in pairs]
-        return replace(plan, nodes=nodes, draws=plan.draws or any(body is not None and body.draws for body in bodies))
+        known = [body for body in bodies if body is not None]
+        return replace(
+            plan,
+            nodes=nodes,
+            has_priorities=plan.has_priorities or any(body.has_priorities for body in known),
+            draws=plan.draws or any(body.draws for body in known),
+        )
 
     def _body(self, node: NodePlan) -> Plan | None:
         if node.reference is None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from graphwire.engine.choosing import chooser
 from graphwire.engine.merge import Policies
+from graphwire.engine.policies.line import LEVELS, NORMAL
 from graphwire.engine.policies.retry import RetryPolicy
 from graphwire.engine.reducers import Reducers
 from graphwire.engine.topology import Topology
@@ -74,6 +75,7 @@ class NodePlan:
         goto: By the id of the target the edge that a ``Goto`` fires.
         inputs: What replaces the parameters that are read by key.
         has_output: Its result is one value, also where it is a mapping; not where the mapping has it under the key.
+        level: Its priority; the higher, the sooner it begins.
         needs_slot: Its attempts run; others sleep, ask or are open.
         body: The plan of the graph that its child scopes run.
         reference: Where that is another graph: its name; ``linking`` puts its plan in ``body``.
@@ -91,6 +93,7 @@ class NodePlan:
     on_error: ErrorPolicy
     inputs: Mapping[str, Expression]
     timeout_s: float | None
+    level: int
     retry: RetryPolicy | None
     guard: NodeGuard | None
     fallback: Any
@@ -108,6 +111,7 @@ class Plan:
     """A graph, ready to run. Made by ``compile_plan``; nothing in it changes afterwards.
 
     Attributes:
+        has_priorities: Some node of it, or of a body in it, has one.
         draws: The engine itself needs the execution's seed: for the waits between attempts.
         graphs: The versions of the graphs that it names without one, its own and those of what it runs, by id.
     """
@@ -131,6 +135,7 @@ class Plan:
     max_events_per_activation: int
     node_ids: list[str] = field(default_factory=list)
     edge_ids: list[str] = field(default_factory=list)
+    has_priorities: bool = False
     draws: bool = False
     graphs: Mapping[str, int] = field(default_factory=dict)
 
@@ -217,6 +222,9 @@ class _Compiler:
             max_events_per_activation=limits.max_events_per_activation,
             node_ids=[node.id for node in nodes],
             edge_ids=[edge.id for edge in edges],
+            has_priorities=any(
+                node.level != NORMAL or (node.body is not None and node.body.has_priorities) for node in nodes
+            ),
             draws=any(node.retry is not None or (node.body is not None and node.body.draws) for node in nodes),
         )
 
@@ -253,6 +261,7 @@ class _Compiler:
             on_error=node.on_error or self._root.on_error,
             inputs={name: compile_expression(text) for name, text in node.input.items()},
             timeout_s=node.timeout_s,
+            level=NORMAL if node.priority is None else LEVELS[node.priority],
             retry=None if node.retry is None else RetryPolicy.of(node.retry),
             guard=self._guard(node),
             fallback=node.fallback,

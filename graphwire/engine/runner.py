@@ -47,8 +47,12 @@ class Runner:
     Attributes:
         hub: Where its readers subscribe.
         execution: The state machine; read it, do not call it. Made when it is first needed.
+        when_became: Called with the new status at each change of it but the end.
         when_over: Called when the end is stored, or it is let go of.
     """
+
+    when_became: Callable[[Status], None] | None = None
+    when_over: Callable[[], None] | None = None
 
     def __init__(
         self,
@@ -90,7 +94,6 @@ class Runner:
         self._queued = queued
         self._begun_seq: int | None = 0 if queued is None else None
         self._begun_ns = 0
-        self.when_over: Callable[[], None] | None = None
         self._start = start
         self._store = store
         self._loop = asyncio.get_running_loop()
@@ -330,6 +333,8 @@ class Runner:
         """See ``ending.Host``."""
         self._statuses.append((self.hub.published, status))
         self._is_stopping = status == "stopping"
+        if self.when_became is not None:
+            self.when_became(status)
         if status == "paused":
             self._is_paused = True
             self._outbox.turn(self.hub.published, Turn("paused", utc(self._clock.wall_ns())))

@@ -9,7 +9,7 @@ from graphwire.graphs.code import Code
 from graphwire.graphs.definition import EdgeCondition, GraphDefinition, Join, Limits, parse_definition
 from graphwire.graphs.resilience import CircuitBreaker, Quarantine, Retry
 from graphwire.json_text import read_json
-from graphwire.types import ConflictPolicy, ErrorPolicy
+from graphwire.types import ConflictPolicy, ErrorPolicy, Overlap, Priority
 
 LOADED_PREFIX: Final = "graphwire.loaded."
 """Begins the names of modules from graph folders; references leave it out."""
@@ -33,6 +33,7 @@ class NodeOptions(TypedDict, total=False):
     quarantine: Mapping[str, Any] | Quarantine
     fallback: Any
     on_error: ErrorPolicy
+    priority: Priority
     effects: bool
     goto: Sequence[str]
 
@@ -49,6 +50,7 @@ class GraphOptions(TypedDict, total=False):
     on_conflict: ConflictPolicy
     limits: Mapping[str, Any] | Limits
     on_error: ErrorPolicy
+    on_overlap: Overlap
     metadata: Mapping[str, Any]
 
 

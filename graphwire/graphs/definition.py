@@ -17,7 +17,7 @@ from graphwire.graphs.fields import (
 )
 from graphwire.graphs.resilience import CircuitBreaker, Quarantine, Retry
 from graphwire.graphs.shape import parse_model
-from graphwire.types import ConflictPolicy, EdgeId, ErrorPolicy, GraphId, NodeId
+from graphwire.types import ConflictPolicy, EdgeId, ErrorPolicy, GraphId, NodeId, Overlap, Priority
 
 MAX_STEPS_CEILING: Final = 100_000
 MAX_TEXT_LENGTH: Final = 65_536
@@ -50,6 +50,7 @@ class Limits(_Part):
     node_timeout_s: Annotated[Seconds | None, Given()] = None
     max_parallelism: int = Field(default=64, ge=1, le=10_000)
     max_state_bytes: int = Field(default=64 * 1024 * 1024, ge=1, le=1024 * 1024 * 1024)
+    max_running: Annotated[int | None, Field(ge=1, le=1_000_000), Given()] = None
     max_events_per_activation: int = Field(default=1_000_000, ge=1, le=1_000_000_000)
 
 
@@ -75,6 +76,7 @@ class NodeDefinition(_Part):
         config: What the node's type asks for; checked by the type's own model.
         input: Per parameter an expression over the state.
         output: The state key that takes the result.
+        priority: Which of several that are ready begins first; ``None`` is ``normal``.
         retry: What follows when an attempt fails; None lets it be the last.
         fallback: A result that stands in for that of an activation that failed; None for none.
         goto: The nodes that a ``Goto`` of this node may name.
@@ -94,6 +96,7 @@ class NodeDefinition(_Part):
     quarantine: Annotated[Quarantine | None, Given()] = None
     fallback: Annotated[Any, Given()] = None
     on_error: Annotated[ErrorPolicy | None, Given()] = None
+    priority: Annotated[Priority | None, Given()] = None
     effects: Annotated[bool | None, Given()] = None
     goto: Annotated[tuple[Id, ...], FromList()] = ()
 
@@ -132,6 +135,8 @@ class GraphDefinition(_Part):
 
     Attributes:
         entry: The nodes that an execution begins at; ``None`` is every node without incoming edges.
+        on_overlap: What becomes of a start beyond ``limits.max_running``; None is ``queue`` where that is set, else
+            ``allow``.
     """
 
     id: Id
@@ -143,6 +148,7 @@ class GraphDefinition(_Part):
     state: StateDefinition = StateDefinition()
     limits: Limits = Limits()
     on_error: ErrorPolicy = "fail"
+    on_overlap: Annotated[Overlap | None, Given()] = None
     metadata: dict[str, Any] = {}
 
     @field_validator("edges", mode="wrap")

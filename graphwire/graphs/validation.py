@@ -136,6 +136,12 @@ def _examine(
     return definition, validation.run(Scope(definition), known)
 
 
+def _overlap_problems(root: Scope) -> Iterator[Problem]:
+    if root.graph.on_overlap == "allow" and root.graph.limits.max_running is not None:
+        detail = '"allow" lets any number run; leave it out, or leave limits.max_running out'
+        yield Problem("/on_overlap", "contradiction", detail)
+
+
 def refusal(findings: Findings) -> InvalidInput:
     """Return the error that ``check`` raises for these findings."""
     error = invalid_graph(findings.problems, findings.left_out)
@@ -172,7 +178,7 @@ class _Validation:
 
     def run(self, root: Scope, problems: Iterable[Problem] = ()) -> Findings:
         """Check a graph. ``problems`` are known already."""
-        found = [*problems, *self._state_problems(root.graph.state)]
+        found = [*problems, *self._state_problems(root.graph.state), *_overlap_problems(root)]
         warnings: list[Problem] = []
         self._pending.append(_Pending(root, self._known_keys(root)))
         while self._pending:

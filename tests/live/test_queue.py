@@ -161,3 +161,66 @@ async def test_the_service_tells_of_its_queue(tmp_path: Path) -> None:
         told = (await service.client.get("/events", params=query, headers=accept)).json()["events"][0]
         assert (told["data"]["queued"], told["data"]["by_priority"], told["data"]["oldest_s"]) == (0, {}, 0)
         await service.events(first)
+
+
+def overlapping(id: str, **more: Any) -> dict[str, Any]:
+    node = {"id": "wait", "type": "delay", "config": {"seconds": 600}}
+    return {"id": id, "nodes": [node], **more}
+
+
+async def declare(service: Service, definition: dict[str, Any]) -> None:
+    answer = await service.client.put(f"/graphs/{definition['id']}", json=definition, headers={"If-None-Match": "*"})
+    assert answer.status_code == 201, answer.text
+
+
+async def test_a_graph_limits_how_many_of_it_run(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        await declare(service, overlapping("two", limits={"max_running": 2}))
+        ids = [await service.start("two") for _ in range(3)]
+        assert (await service.run("chain"))["status"] == "completed"
+
+        seen = await status_of(service, ids[2])
+        assert (seen["status"], seen["queue"]["position"]) == ("queued", 1)
+        assert seen["queue"]["reason"] == "2 of this graph have begun (limits.max_running)"
+        await service.client.post(f"/executions/{ids[0]}/cancel")
+        assert await begun(service, ids[2]) == 2
+        for id in ids[1:]:
+            await service.client.post(f"/executions/{id}/cancel")
+
+
+async def test_a_graph_may_refuse_to_be_started_again_while_it_runs(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        await declare(service, overlapping("alone", on_overlap="reject"))
+        first = await service.start("alone")
+
+        answer = await service.client.post("/graphs/alone/execute")
+
+        assert (answer.status_code, answer.json()["code"]) == (409, "already_running")
+        assert answer.json()["executions"] == [first]
+        await service.client.post(f"/executions/{first}/cancel")
+        await service.events(first)
+        second = await service.start("alone")
+        await service.client.post(f"/executions/{second}/cancel")
+
+
+async def test_a_newer_start_may_take_the_place_of_the_one_that_runs(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        await declare(service, overlapping("newest", on_overlap="replace"))
+        first = await service.start("newest")
+        second = await service.start("newest")
+
+        assert types(await service.events(first))[-2:] == ["execution_cancelled", "stream_end"]
+        assert (await status_of(service, first))["reason"] == f"replaced by {second}"
+        assert await begun(service, second) == 2
+        third = await service.start("newest")
+        assert await begun(service, third) == 2
+        await service.client.post(f"/executions/{third}/cancel")
+
+
+async def test_any_number_and_a_limit_contradict_each_other(tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        wrong = overlapping("odd", on_overlap="allow", limits={"max_running": 2})
+
+        answer = await service.client.put("/graphs/odd", json=wrong, headers={"If-None-Match": "*"})
+
+        assert (answer.status_code, [each["pointer"] for each in answer.json()["errors"]]) == (422, ["/on_overlap"])

@@ -2,12 +2,11 @@
 
 import heapq
 from collections.abc import Iterator
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from graphwire.engine.policies.line import AGEING_S, HIGHEST, LEVELS, Line, Place
-from graphwire.types import ExecutionId, GraphId, Priority
+from graphwire.types import ExecutionId, GraphId, Overlap, Priority
 
-Overlap: TypeAlias = Literal["allow", "queue", "reject", "replace"]
 MAX_RUNNING: Final = 1_000
 
 

@@ -7,6 +7,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from graphwire.types import Priority
 
 LEVELS: Final[Mapping[Priority, int]] = {"low": 0, "normal": 1, "high": 2, "critical": 3}
+NORMAL: Final = 1
 HIGHEST: Final = 3
 AGEING_S: Final = 30.0
 
