@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from app.services.remembered import Key, Memory, Part
 from app.storage.repositories.graphs import StoredVersion
+from graphwire.engine.breakpoints import node_ids
 from graphwire.engine.plan import Plan, compile_plan
 from graphwire.errors import GraphInvalid, InvalidInput, Problem
 from graphwire.graphs.code import Code
@@ -41,7 +42,7 @@ class Runnable:
 
     def with_plan(self, plan: Plan) -> "Runnable":
         """Return it with the plans of the graphs that it runs."""
-        return self if plan is self.plan else Runnable(plan, frozenset(_node_ids(plan)))
+        return self if plan is self.plan else Runnable(plan, frozenset(node_ids(plan)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +211,8 @@ class Derived:
         self, stored: StoredVersion, code: Code | None, references: Sequence[Reference]
     ) -> _Weighed[Runnable]:
         planned = self._planned(stored, code or Code())
-        node_ids = frozenset(_node_ids(planned.value))
-        return _Weighed(Runnable(planned.value, node_ids, references), planned.weight)
+        runnable = Runnable(planned.value, frozenset(node_ids(planned.value)), references)
+        return _Weighed(runnable, planned.weight)
 
     def _planned(self, stored: StoredVersion, code: Code) -> _Weighed[Plan]:
         definition = _parsed(stored)
@@ -252,22 +253,6 @@ def _is_large(value: Any) -> bool:
         count += len(inner)
         waiting += inner
     return count > LARGE_ITEMS
-
-
-def _node_ids(plan: Plan) -> list[str]:
-    found: list[str] = []
-    waiting = [plan]
-    seen: set[int] = set()
-    while waiting:
-        each = waiting.pop()
-        if id(each) in seen:  # several nodes may run the same graph
-            continue
-        seen.add(id(each))
-        for node in each.nodes:
-            found.append(node.id)
-            if node.body is not None:
-                waiting.append(node.body)
-    return found
 
 
 def plan_bytes(definition: GraphDefinition) -> int:

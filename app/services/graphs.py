@@ -329,17 +329,25 @@ class GraphService:
             raise CodeChanged(f"the code of version {version} is not what it was", version=version)
         return await self._derived.runnable(stored, code)
 
-    async def replayable(self, graph_id: GraphId, version: int) -> Plan:
+    async def replayable(self, graph_id: GraphId, version: int, graphs: Mapping[str, int] | None = None) -> Plan:
         """Return the plan of a stored version for repeating its commits, which calls no code.
+
+        Args:
+            graphs: ``Plan.graphs`` of the execution, for repeating what graphs did that it runs; None leaves them out.
 
         Raises:
             InvalidInput: There is no such version, or it is not valid any more.
         """
-        known = self._derived.known_plan((graph_id, version))
-        if known is not None:
-            return known
+        plan = self._derived.known_plan((graph_id, version))
+        if plan is not None and graphs is None:
+            return plan
         stored = await self._named_version(graph_id, version)
-        return await self._derived.replayable(stored, self._code_of(stored) or Code())
+        plan = (await self._repeats(stored)).plan
+        return plan if graphs is None else await self._links.replayable(plan, stored, graphs, self._repeats)
+
+    async def _repeats(self, stored: StoredVersion) -> Runnable:
+        plan = await self._derived.replayable(stored, self._code_of(stored) or Code())
+        return Runnable(plan, frozenset(), (await self._findings(stored)).references)
 
     # --- parts ----------------------------------------------------------------------------------------------------
 

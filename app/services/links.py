@@ -16,6 +16,8 @@ from graphwire.graphs.validation import Findings
 Versions: TypeAlias = Mapping[str, int]
 """``Plan.graphs`` of an execution that has started."""
 
+Ready: TypeAlias = Callable[[StoredVersion], Awaitable[Runnable]]
+
 
 class Links:
     """Finds out what graphs stand for that others name.
@@ -31,7 +33,7 @@ class Links:
         self,
         find: Callable[[Named, Versions | None], Awaitable[StoredVersion | None]],
         findings: Callable[[StoredVersion], Awaitable[Findings]],
-        ready: Callable[[StoredVersion], Awaitable[Runnable]],
+        ready: Ready,
     ) -> None:
         self._find = find
         self._findings = findings
@@ -44,17 +46,30 @@ class Links:
             GraphInvalid: A graph that it runs, or one that those run, is not there, cannot run, or would run itself.
             CodeChanged: The code of one of them is not what it was.
         """
-        plan = runnable.plan
         if not runnable.references:
             return runnable
+        return runnable.with_plan(await self._linked(runnable.plan, runnable.references, versions, self._ready))
+
+    async def replayable(self, plan: Plan, stored: StoredVersion, versions: Versions, ready: Ready) -> Plan:
+        """Return a plan for repeating commits with the plans of what it runs, likewise made by ``ready``.
+
+        Raises:
+            GraphInvalid: A graph that it runs, or one that those run, is not there any more, or cannot be read.
+        """
+        references = (await self._findings(stored)).references
+        return await self._linked(plan, references, versions, ready) if references else plan
+
+    async def _linked(
+        self, plan: Plan, references: Sequence[Reference], versions: Versions | None, ready: Ready
+    ) -> Plan:
         parts: dict[Named, Plan] = {}
-        resolution = Resolution(plan.definition.id, plan.version, runnable.references)
+        resolution = Resolution(plan.definition.id, plan.version, references)
         while (named := resolution.wanted) is not None:
             stored = await self._find(named, versions)
             found: Found | None = None
             if stored is not None:
                 try:
-                    part = await self._ready(stored)
+                    part = await ready(stored)
                 except InvalidInput as error:
                     found = Found(stored.info.version, flaw=error.detail)
                 else:
@@ -64,7 +79,7 @@ class Links:
         problems = [each for problems in resolution.problems() for each in problems]
         if problems:
             raise invalid_graph(problems)
-        return runnable.with_plan(linked(plan, parts, resolution.versions))
+        return linked(plan, parts, resolution.versions)
 
     async def checked(self, checked: Checked) -> Checked:
         """Add what other graphs make odd about a graph that is to be stored: one that it runs may come later.

@@ -136,8 +136,11 @@ def require_valid(breakpoints: Sequence[Breakpoint], plan: Plan, *, at: str = ""
 
 
 def node_ids(plan: Plan) -> Iterator[str]:
-    """Iterate over the ids of all nodes, those inside bodies included."""
-    for node in plan.nodes:
-        yield node.id
-        if node.body is not None:
-            yield from node_ids(node.body)
+    """Iterate over the ids of all nodes, those inside bodies and of graphs that it runs included."""
+    waiting, seen = [plan], {id(plan)}
+    for each in waiting:
+        for node in each.nodes:
+            yield node.id
+            if node.body is not None and id(node.body) not in seen:  # several nodes may run the same graph
+                seen.add(id(node.body))
+                waiting.append(node.body)
