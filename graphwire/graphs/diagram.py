@@ -3,10 +3,11 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from graphwire.graphs.definition import EdgeDefinition, GraphDefinition
+from graphwire.graphs.contents import cases, condition, inside
+from graphwire.graphs.definition import EdgeDefinition, GraphDefinition, NodeDefinition
 from graphwire.near_names import folded
 
 _LABEL_LIMIT: Final = 64
@@ -16,23 +17,36 @@ _PLAIN_IN_MERMAID: Final = frozenset(",?!'/=(){}|…")
 _PLAIN_BETWEEN_LETTERS: Final = frozenset("._-")
 _REPLACED_IN_MERMAID: Final = re.compile(r"(?<=\$)(?=\$)|(?<=:)(?=fa-)")
 """In the middle of what Mermaid makes a formula or an icon of, even where it is escaped."""
+_BRACKETS: Final = {
+    "switch": ("{", "}"),
+    "human_input": ("[/", "/]"),
+    **dict.fromkeys(("foreach", "while", "subgraph"), ("[[", "]]")),
+}
+_SHAPES: Final = {
+    "switch": ', shape="diamond"',
+    "human_input": ', shape="parallelogram"',
+    **dict.fromkeys(("foreach", "while", "subgraph"), ", peripheries=2"),
+}
 _ZERO_WIDTH_SPACE: Final = "\u200b"
 
 
 def to_mermaid(definition: GraphDefinition) -> str:
     """Return a Mermaid flowchart. Entries are round; error edges dotted, those for both ends thick.
 
+    Other nodes that choose are diamonds, those that ask lean, and those that run graphs have double sides.
+
     Labels are text whatever they hold, and nodes whose names look alike show their ids too; edges to nodes that there
     are not are left out.
     """
     entries = set(definition.entries)
     labels = _node_labels(definition)
+    chosen = cases(definition)
     lines = ["flowchart TD"]
     for index, node in enumerate(definition.nodes):
-        opening, closing = ("([", "])") if node.id in entries else ("[", "]")
+        opening, closing = ("([", "])") if node.id in entries else _BRACKETS.get(node.type, ("[", "]"))
         lines.append(f'  n{index}{opening}"{_mermaid_text(labels[index])}"{closing}')
     for source, target, edge in _ends(definition):
-        label = _edge_label(edge)
+        label = _edge_label(edge, chosen)
         shown = f'|"{_mermaid_text(label)}"|' if label else ""
         lines.append(f"  n{source} {_ARROWS[edge.on]}{shown} n{target}")
     for source, target in _gotos(definition):
@@ -44,12 +58,14 @@ def to_dot(definition: GraphDefinition) -> str:
     """Return a directed graph for Graphviz, drawn as ``to_mermaid`` does."""
     entries = set(definition.entries)
     labels = _node_labels(definition)
+    chosen = cases(definition)
     lines = [f'digraph "{_dot_text(definition.id)}" {{', "  node [shape=box];"]
     for index, node in enumerate(definition.nodes):
-        style = ', style="rounded"' if node.id in entries else ""
+        style = ', style="rounded"' if node.id in entries else _SHAPES.get(node.type, "")
         lines.append(f'  n{index} [label="{_dot_text(labels[index])}"{style}];')
     for source, target, edge in _ends(definition):
-        label = f'label="{_dot_text(_edge_label(edge))}", ' if _edge_label(edge) else ""
+        text = _edge_label(edge, chosen)
+        label = f'label="{_dot_text(text)}", ' if text else ""
         lines.append(f'  n{source} -> n{target} [{label}style="{_STYLES[edge.on]}"];')
     for source, target in _gotos(definition):
         lines.append(f'  n{source} -> n{target} [label="goto", style="dotted"];')
@@ -73,15 +89,19 @@ def _node_labels(definition: GraphDefinition) -> list[str]:
     looks = [folded(_cut(node.name or node.id)) for node in definition.nodes]
     counts = Counter(looks)
     return [
-        f"{shown(node.name)} · {node.id}" if node.name and counts[look] > 1 else shown(node.name or node.id)
+        (f"{shown(node.name)} · {node.id}" if node.name and counts[look] > 1 else shown(node.name or node.id))
+        + _runs(node)
         for node, look in zip(definition.nodes, looks, strict=True)
     ]
 
 
-def _edge_label(edge: EdgeDefinition) -> str:
-    if edge.label or edge.when:
-        return shown(edge.label or edge.when or "")
-    return "else" if edge.else_ else ""
+def _runs(node: NodeDefinition) -> str:
+    names = inside(node)
+    return f" ({', '.join(shown(name) for name in names)})" if names else ""
+
+
+def _edge_label(edge: EdgeDefinition, chosen: Mapping[tuple[str, str], str]) -> str:
+    return shown(condition(edge, chosen))
 
 
 def _cut(text: str) -> str:

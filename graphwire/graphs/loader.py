@@ -4,7 +4,7 @@ import ast
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ class Loaded:
         code: What its references resolve to.
         digest: SHA-256, in hex, of the sources that it refers to; "" if it names no code.
         place: What gives a problem of it its place.
+        made: What it was made of in Python.
     """
 
     definition: GraphDefinition
@@ -39,6 +40,7 @@ class Loaded:
     digest: str
     source_path: Path
     place: "Document | int | None" = None
+    made: Graph | None = field(default=None, repr=False, compare=False)
 
     def located(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """Return problems of its definition with the file's name, line and column."""
@@ -136,7 +138,10 @@ class GraphFolder:
             failures += outcome.failures
             for loaded in outcome.graphs:
                 known = graphs.setdefault(loaded.definition.id, loaded)
-                if known is not loaded:
+                if loaded.made is not None and known.made is loaded.made:  # one file has it from another
+                    if known.place is None:
+                        graphs[loaded.definition.id] = loaded
+                elif known is not loaded:
                     failures.append(_doubled(loaded, known))
         return LoadedFolder(tuple(graphs.values()), tuple(sorted(failures, key=lambda each: each.source_path)))
 
@@ -177,6 +182,9 @@ class GraphFolder:
         named = {
             id(value): (name, value) for name, value in list(vars(known.module).items()) if isinstance(value, Graph)
         }
+        for _, graph in list(named.values()):
+            for given in _given_to(graph):
+                named.setdefault(id(given), ("", given))
         lines = _lines(file) if named else {}
         for name, graph in named.values():
             line = lines.get(name)
@@ -185,7 +193,8 @@ class GraphFolder:
             except InvalidInput as error:
                 yield _failure(file.path, _located(_problems(error), file.path, line), graph._id)
                 continue
-            yield self._graph(value, functions, file, line, needs)
+            found = self._graph(value, functions, file, line, needs)
+            yield replace(found, made=graph) if isinstance(found, Loaded) else found
 
     def _graph(
         self,
@@ -218,6 +227,13 @@ class GraphFolder:
             if self._registry is not None:
                 check(value, self._registry, code=code)
             raise
+
+
+def _given_to(graph: Graph) -> Sequence[Graph]:
+    try:
+        return graph.graphs
+    except InvalidInput:  # as reading its definition tells in a moment
+        return ()
 
 
 def _problems(error: InvalidInput) -> Sequence[Problem]:

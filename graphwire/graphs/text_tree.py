@@ -1,8 +1,9 @@
 """Graphs as a tree of text, for a terminal."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from graphwire.graphs.contents import cases, condition, inside
 from graphwire.graphs.definition import EdgeDefinition, GraphDefinition, NodeDefinition
 from graphwire.graphs.diagram import shown
 
@@ -26,9 +27,10 @@ class _Drawing:
         self._nodes = {node.id: node for node in definition.nodes}
         self._following: dict[str, list[tuple[str, str]]] = {node.id: [] for node in definition.nodes}
         self._incoming: dict[str, int] = {}
+        chosen = cases(definition)
         for edge in definition.edges:
             if edge.source in self._nodes and edge.target in self._nodes:
-                self._following[edge.source].append((_condition(edge), edge.target))
+                self._following[edge.source].append((_condition(edge, chosen), edge.target))
                 self._incoming[edge.target] = self._incoming.get(edge.target, 0) + 1
         for node in definition.nodes:
             self._following[node.id] += [("goto", target) for target in node.goto if target in self._nodes]
@@ -65,7 +67,9 @@ class _Drawing:
 
     def _title(self, name: str) -> str:
         node = self._nodes[name]
-        facts = [node.type, *_join(node, self._incoming.get(name, 0))]
+        names = inside(node)
+        runs = f"{node.type} of {', '.join(shown(each) for each in names)}" if names else node.type
+        facts = [runs, *_join(node, self._incoming.get(name, 0))]
         return f"{shown(name)} ({', '.join(facts)})"
 
 
@@ -84,6 +88,7 @@ def _join(node: NodeDefinition, incoming: int) -> Iterator[str]:
         yield f"joins {node.join}"
 
 
-def _condition(edge: EdgeDefinition) -> str:
-    parts = [_MARKS[edge.on], "else" if edge.else_ else "", shown(edge.label or edge.when or "")]
+def _condition(edge: EdgeDefinition, chosen: Mapping[tuple[str, str], str]) -> str:
+    text = shown(condition(edge, chosen))
+    parts = [_MARKS[edge.on], "else" if edge.else_ and text != "else" else "", text]
     return ", ".join(part for part in parts if part)

@@ -291,3 +291,36 @@ def test_problems_of_a_graph_are_no_result(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stdout) == (2, "")
     assert "must be a list" in done.stderr
+
+
+INNER = "id: {id}\nnodes:\n  - {{id: a, type: transform, config: {{set: {{{id}: '1'}}}}}}\n"
+OUTER = "id: outer\nnodes:\n  - {{id: sub, type: subgraph, config: {{graph: {graph}}}}}\n"
+
+
+def test_a_graph_finds_those_that_it_runs_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "outer.yaml").write_text(OUTER.format(graph="inner"))
+    (tmp_path / "any.yaml").write_text(INNER.format(id="inner"))
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "dangerous.py").write_text("raise SystemExit('it ran')\n")
+
+    done = graphwire("run", "-q", str(tmp_path / "outer.yaml"))
+
+    assert json.loads(done.stdout) == {"inner": 1}
+
+
+def test_a_graph_that_it_does_not_find_is_named(tmp_path: Path) -> None:
+    (tmp_path / "outer.yaml").write_text(OUTER.format(graph="nowhere"))
+
+    done = graphwire("run", "-q", str(tmp_path / "outer.yaml"))
+
+    assert done.returncode == 2
+    assert 'there is no graph "nowhere"' in done.stderr
+
+
+def test_of_a_file_with_several_graphs_the_outermost_is_run(tmp_path: Path) -> None:
+    (tmp_path / "orders.py").write_text(
+        "from graphwire import Graph\n\n"
+        "orders = Graph('orders').subgraph('sub', Graph('prices').node('a', 'transform', {'set': {'x': '1'}}))\n"
+    )
+
+    assert json.loads(graphwire("run", "-q", str(tmp_path / "orders.py")).stdout) == {"x": 1}

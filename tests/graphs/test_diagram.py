@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from graphwire.graphs.diagram import to_dot, to_mermaid
+from graphwire.graphs.text_tree import to_tree
 from tests.graphs.samples import make_graph
 
 HOSTILE = [
@@ -181,3 +182,49 @@ def test_edges_to_nodes_that_there_are_not_are_left_out() -> None:
     graph = make_graph([{"id": "a", "goto": ["q"]}], ["a>q", "q>a"], entry=["a"])
 
     assert to_mermaid(graph) == 'flowchart TD\n  n0(["a"])\n'
+
+
+def test_nodes_that_choose_ask_or_run_graphs_show_it() -> None:
+    body = {"nodes": [{"id": f"b{index}", "type": "transform"} for index in range(5)]}
+    cases = [{"when": "state.n > 5", "then": "sub"}, {"when": "state.n == 0", "then": "ask"}]
+    graph = make_graph(
+        [
+            "start",
+            {"id": "pick", "type": "switch", "config": {"cases": cases, "default": "loop"}},
+            {"id": "sub", "type": "subgraph", "config": {"graph": "prices"}},
+            {"id": "ask", "type": "human_input", "config": {"prompt": "?"}},
+            {"id": "loop", "type": "while", "config": {"condition": "true", "body": body}},
+        ],
+        ["start>pick", "pick>sub", "pick>ask", "pick>loop"],
+    )
+
+    assert to_mermaid(graph).splitlines()[2:] == [
+        '  n1{"pick"}',
+        '  n2[["sub (prices)"]]',
+        '  n3[/"ask"/]',
+        '  n4[["loop (b0, b1, b2, …)"]]',
+        "  n0 --> n1",
+        '  n1 -->|"state.n #62; 5"| n2',
+        '  n1 -->|"state.n == 0"| n3',
+        '  n1 -->|"else"| n4',
+    ]
+    assert 'n1 [label="pick", shape="diamond"];' in to_dot(graph)
+    assert 'n1 -> n4 [label="else", style="solid"];' in to_dot(graph)
+    assert to_tree(graph).splitlines()[2:] == [
+        "   ↓ pick (switch)",
+        "   ├─ [state.n > 5] sub (subgraph of prices)",
+        "   ├─ [state.n == 0] ask (human_input)",
+        "   └─ [else] loop (while of b0, b1, b2, …)",
+    ]
+
+
+@pytest.mark.parametrize(
+    "config", [{}, {"cases": 5}, {"cases": [5, {"then": 5}], "default": []}, {"graph": 5}, {"body": {"nodes": 5}}]
+)
+@pytest.mark.parametrize("node_type", ["switch", "subgraph", "foreach"])
+def test_a_config_that_makes_no_sense_is_drawn_all_the_same(node_type: str, config: dict[str, object]) -> None:
+    graph = make_graph([{"id": "a", "type": node_type, "config": config}])
+
+    assert "a" in to_mermaid(graph)
+    assert "a" in to_dot(graph)
+    assert "a" in to_tree(graph)

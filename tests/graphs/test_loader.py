@@ -241,3 +241,23 @@ def test_problems_found_later_can_be_placed_in_the_file(tmp_path: Path) -> None:
     (problem,) = loaded.located(validate(loaded.definition, REGISTRY).problems)
 
     assert (problem.code, problem.line, problem.column) == ("unknown_node_type", 4, 9)
+
+
+def test_a_graph_that_one_file_has_from_another_is_there_once_with_its_own_place(tmp_path: Path) -> None:
+    (tmp_path / "prices.py").write_text(
+        "from graphwire import Graph\n\nprices = Graph('prices').node('a', 'transform')\n"
+    )
+    (tmp_path / "orders.py").write_text(
+        "from graphwire import Graph\nfrom prices import prices\n\n"
+        "orders = Graph('orders').subgraph('sub', prices)\n"
+        "orders.subgraph('given', Graph('unnamed').node('b', 'transform'))\n"
+    )
+
+    loaded = load_folder(tmp_path)
+
+    assert loaded.failures == ()
+    assert {each.definition.id: each.source_path.name for each in loaded.graphs} == {
+        "orders": "orders.py",
+        "prices": "prices.py",
+        "unnamed": "orders.py",
+    }
