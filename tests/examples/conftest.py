@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from graphwire.engine.plan import Plan, compile_plan
+from graphwire.engine.linking import Part, compile_linked
+from graphwire.engine.plan import Plan
 from graphwire.graphs.loader import LoadedFolder, load_folder
+from graphwire.graphs.validation import validate
 from graphwire.nodes import builtin_registry
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
@@ -19,4 +21,8 @@ def examples() -> LoadedFolder:
 @pytest.fixture(scope="session")
 def plans(examples: LoadedFolder) -> dict[str, Plan]:
     registry = builtin_registry()
-    return {each.definition.id: compile_plan(each.definition, registry, each.code) for each in examples.graphs}
+    parts: dict[str, Part] = {}
+    for each in examples.graphs:
+        found = validate(each.definition, registry, code=each.code)
+        parts[each.definition.id] = Part(each.definition, each.code, found.references)
+    return {name: compile_linked(part, parts.get, registry) for name, part in parts.items()}

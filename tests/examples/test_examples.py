@@ -29,6 +29,9 @@ def test_the_folder_loads_and_every_graph_in_it_is_valid(examples: LoadedFolder)
         "hello",
         "lattice",
         "order_review",
+        "parcel_price",
+        "refund",
+        "shipping",
         "ticker",
     }
     for each in examples.graphs:
@@ -127,3 +130,21 @@ async def test_a_small_order_is_not_checked_for_fraud_and_nobody_waits_for_that(
     assert finished.status == "completed"
     assert "risk" not in finished.state
     assert finished.state["notes"][1] == "all in stock"
+
+
+@pytest.mark.capability("CLN-12", "NOD-05", "NOD-06", "NOD-08")
+async def test_shipping_packs_parcels_and_has_each_priced(plans: dict[str, Plan]) -> None:
+    near = await run(plans["shipping"])
+    far = await run(plans["shipping"], {"country": "JP"})
+
+    assert [len(parcel) for parcel in near.state["parcels"]] == [3, 2]
+    assert [quote["price"] for quote in near.state["quotes"]] == [67.5, 32.5]
+    assert (near.state["price"], far.state["price"]) == (100, 226)
+    assert "kg" not in near.state
+
+
+@pytest.mark.capability("CLN-12", "NOD-11")
+async def test_a_refund_of_a_small_amount_asks_nobody(plans: dict[str, Plan]) -> None:
+    small = await run(plans["refund"])
+
+    assert small.state["outcome"] == "20 goes back to Ada."
