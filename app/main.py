@@ -27,6 +27,7 @@ from app.api.routers import (
     service,
     service_events,
     sockets,
+    steering,
     streams,
 )
 from app.observability.access_log import AccessLog
@@ -112,6 +113,7 @@ def create_app(settings: Settings, *, sinks: Sequence[Sink] = ()) -> FastAPI:
         executions.router,
         looking_back.router,
         many.router,
+        steering.router,
         foreign.router,
         sockets.router,
         graphs.router,

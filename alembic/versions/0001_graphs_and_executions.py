@@ -59,6 +59,7 @@ def _executions() -> None:
         sa.Column("graph_version", sa.BigInteger, nullable=False),
         sa.Column("engine", TEXT, nullable=False),
         sa.Column("status", TEXT, nullable=False),
+        sa.Column("waiting", sa.BigInteger),
         sa.Column("outcome", TEXT),
         sa.Column("seed", sa.BigInteger, nullable=False),
         sa.Column("correlation_id", TEXT),

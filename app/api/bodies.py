@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from pydantic import BaseModel
@@ -13,6 +14,7 @@ from app.api.middleware import too_large
 from graphwire.errors import GraphInvalid, InvalidInput, Problem
 from graphwire.graphs.documents import MEDIA_TYPES, Document, Format, read_document
 from graphwire.graphs.shape import parse_model
+from graphwire.json_text import pointer
 
 Model = TypeVar("Model", bound=BaseModel)
 Form = TypeVar("Form", bound=str)
@@ -115,6 +117,34 @@ async def read_model_and_text(
     except GraphInvalid as error:
         problems = await located(request, document, error.problems)
         raise InvalidInput(error.detail, problems, left_out=error.left_out) from None
+
+
+async def read_member(
+    request: Request,
+    model: type[Model],
+    member: str | None,
+    *,
+    max_bytes: int,
+    max_depth: int,
+    media_types: Sequence[str],
+) -> tuple[Model, Document]:
+    """Do as ``read_model_and_text`` for a body that is one member of a model; the pointers of problems are the body's.
+
+    Args:
+        member: None where the body is the whole model.
+    """
+    data = await read_bytes(request, max_bytes=max_bytes)
+    formats: Mapping[str, Format] = dict.fromkeys(media_types, "json")
+    document = _EMPTY if not data else await _read(request, data, format_of(request, formats), max_depth)
+    value = document.value if member is None else {member: document.value}
+    try:
+        return parse_model(model, value), document
+    except GraphInvalid as error:
+        prefix = "" if member is None else pointer(member)
+        own = [replace(each, pointer=each.pointer.removeprefix(prefix)) for each in error.problems]
+        detail = error.detail.removeprefix(prefix)
+        problems = await located(request, document, own)
+        raise InvalidInput(detail, problems, left_out=error.left_out) from None
 
 
 async def _read(request: Request, data: bytes, format: Format, max_depth: int) -> Document:

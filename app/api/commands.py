@@ -1,14 +1,23 @@
 """The commands that an execution takes, whatever the transport."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel
 
 from app.api.errors import NotAvailable
-from app.api.schemas.start import CancelRequest
+from app.api.schemas.commands import (
+    BreakpointsRequest,
+    CancelRequest,
+    EditRequest,
+    InputRequest,
+    PauseRequest,
+    ResumeRequest,
+    StepRequest,
+)
 from app.services.executions import ExecutionService
+from graphwire.engine import commands as engine
 from graphwire.engine.ports import Claim
 from graphwire.errors import CommandNotAllowed
 from graphwire.types import ExecutionId, Status
@@ -21,11 +30,14 @@ class Command:
     """Something that can be asked of an execution.
 
     Attributes:
-        name: Imperative; the last part of its path, and of its method on a socket.
+        name: Imperative; the last part of its method on a socket.
         summary: What it does, in a sentence.
         body: What says how; None for what the service does not do yet.
         allowed_in: The statuses of executions that it fits.
         effect: Has it done, and returns the number of its ``command_accepted`` event.
+        method: Of HTTP.
+        path: The last part of its address.
+        member: The member of ``body`` that is the whole body over HTTP; None where the body is as it is.
     """
 
     name: str
@@ -33,6 +45,13 @@ class Command:
     body: type[BaseModel] | None = None
     allowed_in: frozenset[Status] = frozenset()
     effect: Effect | None = None
+    method: str = "POST"
+    path: str = field(default="")
+    member: str | None = None
+
+    def target(self, execution_id: str) -> str:
+        """Return the method and the path of its request over HTTP."""
+        return f"{self.method} /executions/{execution_id}/{self.path or self.name}"
 
     async def perform(
         self, executions: ExecutionService, execution_id: ExecutionId, body: BaseModel, claim: Claim | None = None
@@ -47,6 +66,7 @@ class Command:
             NotAvailable: The service does not do this yet.
             NotFound: There is no such execution.
             CommandNotAllowed: It does not fit the execution's status; ``allowed`` names the commands that do.
+            GraphwireError: It does not fit for a reason of its own.
             StorageUnavailable: Not now.
         """
         if self.effect is None:
@@ -54,33 +74,72 @@ class Command:
         try:
             return await self.effect(executions, execution_id, body, claim)
         except CommandNotAllowed as error:
-            facts = {**error.facts, "allowed": allowed_in(str(error.facts["status"]))}
-            raise CommandNotAllowed(error.detail, **facts) from None
+            if "engine" in error.facts:
+                raise
+            status = str(error.facts["status"])
+            allowed = [name for name in allowed_in(status) if name != self.name]
+            raise CommandNotAllowed(error.detail, **{**error.facts, "allowed": allowed}) from None
 
 
-async def _cancel(
-    executions: ExecutionService, execution_id: ExecutionId, body: CancelRequest, claim: Claim | None
-) -> int:
-    return await executions.cancel(execution_id, reason=body.reason, claim=claim)
+def _steering(
+    name: str,
+    summary: str,
+    body: type[BaseModel],
+    asked: Callable[[Any], engine.Command],
+    *,
+    method: str = "POST",
+    path: str = "",
+    member: str | None = None,
+) -> Command:
+    async def effect(
+        executions: ExecutionService, execution_id: ExecutionId, body: BaseModel, claim: Claim | None
+    ) -> int:
+        return await executions.command(execution_id, asked(body), claim=claim)
+
+    return Command(name, summary, body, engine.ALLOWED_IN[name], effect, method, path, member)
 
 
-CANCEL: Final = Command(
-    "cancel",
-    "Ask for cancellation. Safe to repeat; the end arrives as `execution_cancelled`.",
-    CancelRequest,
-    frozenset({"queued", "running", "pausing", "paused", "stopping"}),
-    _cancel,
-)
 COMMANDS: Final[Mapping[str, Command]] = {
     command.name: command
     for command in (
-        CANCEL,
-        Command("pause", "Dispatch nothing more until `resume`."),
-        Command("resume", "Go on after a pause."),
-        Command("step", "Run the next step of a paused execution."),
-        Command("input", "Give a suspended node what it waits for."),
-        Command("set_breakpoints", "Say where the execution pauses by itself."),
-        Command("edit_state", "Change the state of a paused execution."),
+        _steering(
+            "cancel",
+            "Ask for cancellation. Safe to repeat; the end arrives as `execution_cancelled`.",
+            CancelRequest,
+            lambda body: engine.Cancel(body.reason),
+        ),
+        _steering("pause", "Begin nothing more until `resume`.", PauseRequest, lambda body: engine.Pause()),
+        _steering("resume", "Go on after a pause.", ResumeRequest, lambda body: engine.Resume()),
+        _steering(
+            "step",
+            "Let the first ready activation of a paused execution run, and pause again.",
+            StepRequest,
+            lambda body: engine.Step(body.mode),
+        ),
+        _steering(
+            "input",
+            "Give a suspended node what it waits for.",
+            InputRequest,
+            lambda body: engine.Input(body.interrupt_id, body.value),
+        ),
+        _steering(
+            "set_breakpoints",
+            "Say where the execution pauses by itself.",
+            BreakpointsRequest,
+            lambda body: engine.SetBreakpoints([each.breakpoint() for each in body.breakpoints]),
+            method="PUT",
+            path="breakpoints",
+            member="breakpoints",
+        ),
+        _steering(
+            "edit_state",
+            "Change the state of a paused execution.",
+            EditRequest,
+            lambda body: engine.EditState(body.patch),
+            method="PATCH",
+            path="state",
+            member="patch",
+        ),
         Command("fork", "Start a new execution from a place in this one."),
         Command("retry", "Run again what failed."),
     )

@@ -8,10 +8,10 @@ from fastapi.routing import APIRoute
 
 from app.api import guards, refusals
 from app.api.routers import explanations
-from app.api.schemas import answers, bodies, many, service_events, streams
+from app.api.schemas import answers, bodies, commands, many, service_events, streams
 from app.api.schemas.ag_ui import RunAgentInput
 from app.api.schemas.foreign import DeclareRequest, ReportedEvent
-from app.api.schemas.start import CancelRequest, StartRequest
+from app.api.schemas.start import StartRequest
 from graphwire.graphs.definition import GraphDefinition
 
 DESCRIPTION: Final = """\
@@ -74,7 +74,7 @@ def _described(app: FastAPI, *, asks_for_key: bool) -> dict[str, Any]:
         **components.get("schemas", {}),
         **answers.schemas(*many.ANSWERS),
         **bodies.schemas(
-            StartRequest, RunAgentInput, CancelRequest, *many.BODIES, DeclareRequest, ReportedEvent, GraphDefinition
+            StartRequest, RunAgentInput, *commands.BODIES, *many.BODIES, DeclareRequest, ReportedEvent, GraphDefinition
         ),
         "Problem": dict(refusals.SCHEMA),
         "Event": dict(streams.EVENT_SCHEMA),

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from msgspec import UNSET
-from pydantic import BaseModel
 
 from app.api.commands import COMMANDS, Command
 from app.api.errors import NotAvailable
@@ -13,7 +12,7 @@ from app.api.idempotency import checked_key, once_for
 from app.api.rpc import Context, Method
 from app.api.schemas import answers
 from app.api.schemas.sockets import (
-    CancelParams,
+    COMMAND_PARAMS,
     CreditParams,
     Done,
     FilterParams,
@@ -33,7 +32,6 @@ from graphwire.events.filters import parse_filter
 from graphwire.events.topics import parse_topics
 from graphwire.types import ExecutionId, GraphId
 
-_PARAMS: Final[Mapping[str, type[BaseModel]]] = {"cancel": CancelParams}
 _RESULTS: Final = {"fork": answers.Accepted, "retry": answers.Accepted}
 
 
@@ -131,10 +129,16 @@ def _method_of(command: Command) -> Method:
         execution_id = ExecutionId(params.execution_id)
         key = None if params.idempotency_key is None else checked_key(params.idempotency_key)
         body = params.model_dump(exclude_unset=True, exclude={"execution_id", "idempotency_key"})
-        target = f"POST /executions/{execution_id}/{command.name}"
+        target = command.target(execution_id)
         async with once_for(context.idempotency, context.beside, key, target, body, context.size) as turn:
             if not turn.is_repeated:
-                seq = await command.perform(context.executions, execution_id, params, turn.claim)
+                try:
+                    seq = await command.perform(context.executions, execution_id, params, turn.claim)
+                except InvalidInput as error:
+                    if command.member is not None:
+                        at = f"/{command.member}"
+                        error.problems = tuple(replace(each, pointer=at + each.pointer) for each in error.problems)
+                    raise
                 turn.made = MadeEvent(execution_id, seq)
         return answers.Applied(turn.event.seq)
 
@@ -142,7 +146,7 @@ def _method_of(command: Command) -> Method:
     return Method(
         f"execution.{command.name}",
         command.summary,
-        _PARAMS.get(command.name),
+        COMMAND_PARAMS.get(command.name),
         result,
         perform,
         command.effect is not None,

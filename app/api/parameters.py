@@ -19,6 +19,13 @@ ExecutionName = Annotated[
         examples=[EXECUTION_ID],
     ),
 ]
+AskingExecutionName = Annotated[
+    str,
+    Path(
+        description="The id of an execution, one that waits for input: `GET /executions?waiting=true` lists them.",
+        examples=[EXECUTION_ID],
+    ),
+]
 EventNumber = Annotated[
     str,
     Path(description="The `seq` of an event.", examples=[1]),

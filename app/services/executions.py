@@ -18,7 +18,7 @@ from app.services.readers import opener
 from app.services.sharing import LookUps
 from app.services.starts import Wishes, graphs_of
 from app.services.states import States, replay
-from app.services.views import ConflictView, ExecutionView, StateView
+from app.services.views import ConflictView, ExecutionView, InterruptView, StateView
 from app.storage.repositories.executions import (
     ExecutionQuery,
     ExecutionRepository,
@@ -26,11 +26,13 @@ from app.storage.repositories.executions import (
     StoredExecution,
 )
 from graphwire.clock import Clock, utc
+from graphwire.engine.commands import Cancel, Command
 from graphwire.engine.foreign import ForeignExecution
 from graphwire.engine.ports import Claim, ExecutionStore
 from graphwire.engine.progress import Progress
 from graphwire.engine.runner import Runner
 from graphwire.engine.supervisor import Supervisor
+from graphwire.engine.suspending import Interrupt
 from graphwire.errors import (
     AtCapacity,
     CommandNotAllowed,
@@ -271,25 +273,29 @@ class ExecutionService:
         views = [await self._listed(summary) for summary in page.items]
         return [view for view in views if not statuses or view.status in statuses], page.next
 
-    async def cancel(self, execution_id: ExecutionId, *, reason: str | None, claim: Claim | None = None) -> int:
-        """Ask for cancellation; returns the number of the stored ``command_accepted`` event. Safe to repeat.
+    async def command(self, execution_id: ExecutionId, command: Command, *, claim: Claim | None = None) -> int:
+        """Carry a command out; returns the number of the stored ``command_accepted`` event.
 
         Args:
             claim: Stored with that event.
 
         Raises:
             NotFound: There is no such execution.
-            CommandNotAllowed: It has ended.
+            CommandNotAllowed: It does not fit the status, or what runs elsewhere.
+            GraphwireError: Likewise, by what the command says of itself.
             StorageUnavailable: Not now.
         """
         runner = self._supervisor.get(execution_id)
         if runner is not None:
-            return await runner.cancel(reason, claim=claim)
+            return await runner.command(command, claim=claim)
         foreign = await self._foreign.find(execution_id)
         if foreign is not None:
-            return await self._foreign.cancel(foreign, reason, claim)
+            if isinstance(command, Cancel):
+                return await self._foreign.cancel(foreign, command.reason, claim)
+            detail = f"cannot {command.name}: the execution runs elsewhere"
+            raise CommandNotAllowed(detail, status=foreign.status, allowed=["cancel"], engine="foreign")
         status = (await self._stored(execution_id)).summary.status
-        raise CommandNotAllowed(f"cannot cancel: the execution is {status}", status=status, allowed=[])
+        raise CommandNotAllowed(f"cannot {command.name}: the execution is {status}", status=status, allowed=[])
 
     def view_live(self, runner: Runner, *, with_errors: bool = False) -> ExecutionView:
         """Return what is known of an execution that is alive."""
@@ -315,6 +321,8 @@ class ExecutionService:
             errors=errors,
             progress=glance.progress,
             forked_from=runner.forked_from,
+            interrupts=[_interrupt(each) for each in runner.interrupts()] if with_errors else (),
+            breakpoints=list(runner.execution.control.breakpoints) if with_errors else (),
         )
 
     async def _follow_stored(self, execution_id: ExecutionId) -> Followed:
@@ -407,6 +415,18 @@ def view_foreign(execution: ForeignExecution) -> ExecutionView:
         duration_ms=execution.duration_ms,
         steps=execution.steps,
         last_seq=execution.hub.visible,
+    )
+
+
+def _interrupt(interrupt: Interrupt) -> InterruptView:
+    expires_us = interrupt.expires_us
+    return InterruptView(
+        id=interrupt.id,
+        node=interrupt.attempt.node.id,
+        activation=interrupt.attempt.activation.id,
+        payload=interrupt.payload,
+        schema=interrupt.schema,
+        expires_at=None if expires_us is None else utc(expires_us * 1000),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from graphwire.engine.breakpoints import Breakpoint, require_valid
 from graphwire.engine.options import Options
 from graphwire.engine.plan import Plan
 from graphwire.engine.policies.admission import FREE, Rules
@@ -42,6 +43,7 @@ class Wishes:
     detail: Detail = "standard"
     ordering: Ordering = "as_finished"
     on_disconnect: Literal["continue", "cancel"] = "continue"
+    breakpoints: Sequence[Breakpoint] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     priority: Priority = "normal"
 
@@ -84,7 +86,7 @@ def prepare(wishes: Wishes, plan: Plan, claim: Claim | None = None) -> Start:
 
     Raises:
         StateInvalid: The state is too large, names a reserved key, or does not fit the graph's schema.
-        InvalidInput: An entry is no node of the graph.
+        InvalidInput: An entry, or what a breakpoint names, is no node of the graph; a condition does not compile.
     """
     near = NearNames()
     strange = [(index, name) for index, name in enumerate(wishes.entry or ()) if name not in plan.index]
@@ -105,6 +107,7 @@ def prepare(wishes: Wishes, plan: Plan, claim: Claim | None = None) -> Start:
         raise
     if unknown:
         raise InvalidInput("an entry is no node of this graph", unknown, left_out=left_out)
+    require_valid(wishes.breakpoints, plan, at="/breakpoints")
     seed = draw_seed() if wishes.seed is None else wishes.seed
     limits = wishes.limits
     told: dict[str, Any] = {
@@ -114,6 +117,7 @@ def prepare(wishes: Wishes, plan: Plan, claim: Claim | None = None) -> Start:
         "ordering": wishes.ordering,
         "on_disconnect": wishes.on_disconnect,
         "limits": dict(limits),
+        **({"breakpoints": wishes.breakpoints} if wishes.breakpoints else {}),
         "metadata": wishes.metadata,
     }
     if wishes.priority != "normal":
@@ -125,6 +129,7 @@ def prepare(wishes: Wishes, plan: Plan, claim: Claim | None = None) -> Start:
             seed=seed,
             entry=wishes.entry,
             in_order=wishes.ordering == "deterministic",
+            breakpoints=wishes.breakpoints,
             max_steps=limits.get("max_steps"),
             max_parallelism=limits.get("max_parallelism"),
             max_state_bytes=limits.get("max_state_bytes"),

@@ -4,9 +4,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from graphwire.engine.breakpoints import Breakpoint
 from graphwire.engine.progress import Progress
 from graphwire.events.types import ExecutionQueued, ForkedFrom
 from graphwire.types import Engine, ExecutionId, GraphId, Outcome, Status
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptView:
+    """What a node waits for.
+
+    Attributes:
+        payload: What is asked, as JSON.
+        schema: JSON Schema of the answer, as JSON; None where any value will do.
+    """
+
+    id: str
+    node: str
+    activation: str
+    payload: bytes
+    schema: bytes | None
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +39,7 @@ class ExecutionView:
         errors: Every failure of a node that was not retried away, as a JSON list.
         reason: Why it was cancelled.
         forked_from: Where it goes on from; None for one that was started.
+        interrupts: What waits for an answer, as long as it has not ended.
         progress: None where it is not known any more; an ended execution is complete or it is not.
         queue: Its place while it waits for its turn.
     """
@@ -41,6 +60,8 @@ class ExecutionView:
     reason: str | None = None
     progress: Progress | None = None
     queue: ExecutionQueued | None = None
+    interrupts: Sequence[InterruptView] = ()
+    breakpoints: Sequence[Breakpoint] = ()
     forked_from: ForkedFrom | None = None
 
 

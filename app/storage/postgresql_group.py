@@ -43,7 +43,8 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::float[], $6::b
 WHERE executions.id = v.id AND executions.ended_at_us IS NULL
 """
 _UPDATE_TURNS = """
-UPDATE executions SET status = v.status FROM unnest($1::text[], $2::text[]) AS v (id, status)
+UPDATE executions SET status = v.status, waiting = v.waiting
+FROM unnest($1::text[], $2::text[], $3::bigint[]) AS v (id, status, waiting)
 WHERE executions.id = v.id AND executions.ended_at_us IS NULL
 """
 # Added up first: one statement may change a row only once.

@@ -27,7 +27,7 @@ class Rows:
         large: ``large_events``: execution_id, seq, body.
         ends: ``executions``: id, status, outcome, ended_at_us, duration_ms, steps, last_seq, reason, error, errors,
             state.
-        turns: ``executions``: id, status; one row at most for each execution.
+        turns: ``executions``: id, status, waiting; one row at most for each execution.
         durations: execution_id, node_id, attempts, total_ms; to be added to ``node_durations``.
         told: ``service_events``: topic, execution_id, at_us, data; what else there is of the execution is looked
             up.
@@ -63,7 +63,7 @@ def rows_of(batches: Iterable[Batch]) -> Rows:
             (batch.execution_id, event.seq, event.whole) for event in batch.events if event.whole is not None
         ]
         if batch.turns:
-            rows.turns.append((batch.execution_id, batch.turns[-1].status))
+            rows.turns.append((batch.execution_id, batch.turns[-1].status, int(batch.turns[-1].waiting)))
             told = ((turned(turn), turn.at) for turn in batch.turns)
             rows.told += [_told(batch.execution_id, data, at) for data, at in told if data is not None]
         if batch.end is not None:

@@ -30,7 +30,7 @@ _UPDATE_ENDS = (
     " state = v.column11 FROM (VALUES "
 )
 _UPDATE_ENDS_WHERE = ") AS v WHERE executions.id = v.column1 AND executions.ended_at_us IS NULL"
-_UPDATE_TURNS = "UPDATE executions SET status = v.column2 FROM (VALUES "
+_UPDATE_TURNS = "UPDATE executions SET status = v.column2, waiting = v.column3 FROM (VALUES "
 _ADD_DURATIONS = (
     "INSERT INTO node_durations (graph_id, graph_version, node_id, attempts, total_ms)"
     " SELECT e.graph_id, e.graph_version, v.column2, v.column3, v.column4 FROM (VALUES "

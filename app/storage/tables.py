@@ -53,6 +53,8 @@ executions = Table(
     # "graphwire", or "foreign" for one that runs elsewhere.
     Column("engine", AnyText, nullable=False),
     Column("status", AnyText, nullable=False),
+    # 1 while it is paused and a node waits for input.
+    Column("waiting", BigInteger),
     Column("outcome", AnyText),
     Column("seed", BigInteger, nullable=False),
     Column("correlation_id", AnyText),

@@ -172,7 +172,7 @@ class SetBreakpoints:
         return msgspec.json.encode({"breakpoints": self.breakpoints})
 
     def check(self, execution: "Execution") -> None:
-        require_valid(self.breakpoints, execution.plan, at="/breakpoints")
+        require_valid(self.breakpoints, execution.plan)
 
     def apply(self, execution: "Execution", by: str | None) -> None:
         execution.control.set_breakpoints(list(self.breakpoints))

@@ -316,9 +316,11 @@ class Control:
         """An interrupt was closed: what was paused for want of input goes on."""
         if self._execution.status == "paused" and self.reason == "waiting_for_input":
             self.resume()
-        else:
-            self.attend()
-            self._execution.go_on()
+            return
+        if self._execution.status == "paused" and self._host is not None:
+            self._host.became("paused")
+        self.attend()
+        self._execution.go_on()
 
     # --- time -----------------------------------------------------------------------------------------------------
 

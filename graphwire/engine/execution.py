@@ -107,6 +107,9 @@ class Execution:
         self.suspending = Suspending(self, clock, performer, reporter, recorder)
         self.control = Control(self, self.suspending, performer, reporter, recorder, host)
         self.steered: Control | None = None
+        if options.breakpoints:
+            self.control.breakpoints.set(options.breakpoints)
+            self.control.attend()
         initial = {**plan.initial, **state}
         self.root = Scope.open(plan, plan.entry_indexes(options.entry), "", State.initial(initial))
 

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from graphwire.engine.breakpoints import Breakpoint
+
 
 class Options(Struct, frozen=True):
     """How an execution runs, fixed at its start.
 
     Attributes:
         entry: Entry nodes by id; None for the definition's.
+        breakpoints: Valid for the plan.
         max_steps, max_parallelism, max_state_bytes, max_events_per_activation: None for the plan's.
     """
 
@@ -20,3 +23,4 @@ class Options(Struct, frozen=True):
     max_parallelism: int | None = None
     max_state_bytes: int | None = None
     max_events_per_activation: int | None = None
+    breakpoints: Sequence[Breakpoint] = ()

@@ -58,12 +58,14 @@ class Turn(Struct, frozen=True):
     Attributes:
         status: What it is from then on: ``running`` or ``paused``.
         at: Aware, UTC.
+        waiting: Whether it waits for input.
         begins: The version of the graph where the execution begins only now: it was queued. None for any other turn.
     """
 
     status: Status
     at: datetime
     begins: int | None = None
+    waiting: bool = False
 
 
 class ExecutionEnd(Struct, frozen=True):

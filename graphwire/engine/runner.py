@@ -337,7 +337,10 @@ class Runner:
             self.when_became(status)
         if status == "paused":
             self._is_paused = True
-            self._outbox.turn(self.hub.published, Turn("paused", utc(self._clock.wall_ns())))
+            self._outbox.turn(
+                self.hub.published,
+                Turn("paused", utc(self._clock.wall_ns()), waiting=bool(self.execution.suspending.interrupts)),
+            )
             self._stop_clock()
             asking = self.execution.suspending.asking
             if asking and not self._is_attended:

@@ -12,6 +12,7 @@ class ExecutionPaused(EventData, frozen=True):
 
     type = "execution_paused"
     code = 25
+    is_barrier = True
 
     reason: Annotated[
         Literal["command", "breakpoint", "step", "waiting_for_input", "budget", "code_changed"],

@@ -407,9 +407,9 @@ async def test_breakpoints_that_are_wrong_are_told_with_every_problem() -> None:
             await runner.command(SetBreakpoints([Breakpoint("pryce"), Breakpoint("ship", condition="state.n <")]))
 
     first, second = refused.value.problems
-    assert (first.pointer, first.code) == ("/breakpoints/0/node", "unknown_node")
+    assert (first.pointer, first.code) == ("/0/node", "unknown_node")
     assert 'did you mean "price"?' in first.detail
-    assert (second.pointer, second.line, second.column) == ("/breakpoints/1/condition", 1, 10)
+    assert (second.pointer, second.line, second.column) == ("/1/condition", 1, 10)
 
 
 @pytest.mark.capability("CTL-08")

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from graphwire import run
+from graphwire import run, start_live
+from graphwire.engine.commands import Input
 from graphwire.engine.plan import Plan
-from graphwire.events.encoding import Envelope
+from graphwire.engine.runner import Start
+from graphwire.events.encoding import Envelope, decode_line
 from graphwire.events.types import NodeMessage
 from graphwire.graphs.loader import LoadedFolder
 from graphwire.graphs.validation import validate
@@ -25,6 +27,7 @@ def messages(events: list[Envelope]) -> list[Any]:
 def test_the_folder_loads_and_every_graph_in_it_is_valid(examples: LoadedFolder) -> None:
     assert examples.failures == ()
     assert {each.definition.id for each in examples.graphs} == {
+        "approval",
         "code_census",
         "hello",
         "lattice",
@@ -108,6 +111,19 @@ async def test_a_large_order_goes_through_both_checks_the_loop_and_the_error_edg
     assert finished.state["score"] >= finished.state["good_enough"]
     assert [offer["round"] for offer in messages(events)] == [1, 2, 3, 4, 5, 6, 7]
     assert [error["node"] for error in finished.errors] == ["charge_card"]
+
+
+@pytest.mark.capability("NOD-11")
+@pytest.mark.parametrize(("approved", "outcome"), [(True, "250 paid"), (False, "declined")])
+async def test_an_approval_goes_on_with_the_answer(plans: dict[str, Plan], approved: bool, outcome: str) -> None:
+    async with start_live(plans["approval"], Start(), is_attended=True) as live:
+        async for events in live.pages():
+            for event in map(decode_line, events):
+                if event.type == "node_suspended":
+                    await live.command(Input(event.data.interrupt_id, {"approved": approved}))
+        finished = await live.finished()
+
+    assert finished.state["outcome"] == outcome
 
 
 async def test_a_card_that_is_accepted_needs_no_invoice(plans: dict[str, Plan]) -> None:

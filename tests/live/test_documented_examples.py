@@ -22,6 +22,7 @@ from tests.live.serving import Block, Service, parse, serving
 from tests.parts import ROOT
 
 OPERATIONS = description().operations
+PAUSED = {"resume_execution", "step_execution", "edit_state"}
 CHANGES = {"create_graph", "replace_graph", "delete_graph", "compare_versions"}
 STREAMS = {"execute_graph_and_stream", "get_events"}
 ENDLESS = "get_service_events"
@@ -133,10 +134,28 @@ async def prepare(service: Service, operation: Operation) -> str:
     if operation.id == "report_events":
         declared = await client.post("/executions", json={"graph_id": "nightly"})
         return str(declared.json()["id"])
-    if operation.id == "cancel_execution":
+    if operation.id in ("cancel_execution", "pause_execution", "set_breakpoints"):
         return await service.start("ticker", state={"count": 600, "interval_ms": 100})
+    if operation.id in PAUSED:
+        execution = await service.start("ticker", breakpoints=[{"node": "tick"}])
+        return await paused(service, execution)
+    if operation.id == "answer_execution":
+        return await paused(service, await service.start("approval"))
     finished = await service.run("ticker", state={"count": 2, "interval_ms": 1})
     return str(finished["id"])
+
+
+async def paused(service: Service, execution: str) -> str:
+    """Wait until an execution is paused; returns its id."""
+    while True:
+        shown = (await service.client.get(f"/executions/{execution}")).json()
+        if shown["status"] == "paused":
+            return execution
+        await service.client.get(
+            f"/executions/{execution}/events",
+            params={"after": shown["last_seq"], "wait": 1},
+            headers={"Accept": "application/json"},
+        )
 
 
 def _document(path: str, method: str) -> Any:

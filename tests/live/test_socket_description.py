@@ -16,10 +16,19 @@ from app.api.socket_description import describe_sockets
 from tests import npm
 from tests.live.serving import Service, serving
 from tests.live.sockets import socket
+from tests.live.test_documented_examples import paused
 from tests.parts import ROOT
 
 DOCUMENT: Final = describe_sockets("1.2.3")
 MESSAGES: Final[Mapping[str, Any]] = DOCUMENT["components"]["messages"]
+_BREAKS: Final = ("ticker", {"breakpoints": [{"node": "tick"}]})
+PREPARED: Final[Mapping[str, tuple[str, Any]]] = {
+    "execution.resume": _BREAKS,
+    "execution.step": _BREAKS,
+    "execution.edit_state": _BREAKS,
+    "execution.input": ("approval", {}),
+}
+"""What the examples of commands need that are for executions that are paused."""
 PUBLISHED: Final = "@asyncapi/specs/schemas/3.0.0.json"
 
 
@@ -87,8 +96,11 @@ async def tried(service: Service, name: str) -> dict[str, Any]:
     """Send the example of a method on a socket that has the subscriptions s1 and s2, and return its reply."""
     (example,) = MESSAGES[name]["examples"]
     async with socket(service) as client:
-        started = await client.result("execution.start", graph_id="ticker", state={"count": 500, "interval_ms": 20})
+        graph, options = PREPARED.get(name, ("ticker", {"state": {"count": 500, "interval_ms": 20}}))
+        started = await client.result("execution.start", graph_id=graph, **options)
         execution = started["execution"]["id"]
+        if name in PREPARED:
+            await paused(service, execution)
         await client.result("execution.subscribe", execution_id=execution)
         while (await client.event())["seq"] < 2:
             pass  # behind which an example goes on

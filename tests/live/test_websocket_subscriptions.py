@@ -201,7 +201,7 @@ async def test_a_drain_ends_subscriptions_with_their_notice_and_then_the_socket(
 async def test_a_request_that_is_being_answered_at_a_drain_has_its_reply_before_the_close(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cancel, begun, go = ExecutionService.cancel, asyncio.Event(), asyncio.Event()
+    cancel, begun, go = ExecutionService.command, asyncio.Event(), asyncio.Event()
 
     async def cancel_late(*args: Any, **options: Any) -> int:
         applied_seq = await cancel(*args, **options)
@@ -209,7 +209,7 @@ async def test_a_request_that_is_being_answered_at_a_drain_has_its_reply_before_
         await go.wait()
         return applied_seq
 
-    monkeypatch.setattr(ExecutionService, "cancel", cancel_late)
+    monkeypatch.setattr(ExecutionService, "command", cancel_late)
     execution = await service.start("gated")
     async with socket(service) as ws:
         asked = asyncio.ensure_future(ws.call("execution.cancel", execution_id=execution))
@@ -225,14 +225,14 @@ async def test_a_request_that_is_being_answered_at_a_drain_has_its_reply_before_
 async def test_a_command_that_ends_the_last_execution_has_its_reply_before_the_close(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cancel, go = ExecutionService.cancel, asyncio.Event()
+    cancel, go = ExecutionService.command, asyncio.Event()
 
     async def cancel_late(*args: Any, **options: Any) -> int:
         applied_seq = await cancel(*args, **options)
         await go.wait()
         return applied_seq
 
-    monkeypatch.setattr(ExecutionService, "cancel", cancel_late)
+    monkeypatch.setattr(ExecutionService, "command", cancel_late)
     execution = await service.start("gated")
     async with socket(service, f"/executions/{execution}/ws") as ws:
         request = {"jsonrpc": "2.0", "id": 1, "method": "execution.cancel", "params": {"execution_id": execution}}

@@ -9,23 +9,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api import errors, pagination, refusals
-from app.api.bodies import read_model
-from app.api.commands import CANCEL
 from app.api.dependencies import BoundsDep, Deletions, Executions, Streams
-from app.api.idempotency import PARAMETER as KEY, REPEATED, once, read_key, read_start_key, refuse_resumption
+from app.api.idempotency import PARAMETER as KEY, REPEATED, once, read_start_key, refuse_resumption
 from app.api.leaving import while_there
 from app.api.moments import read_moment, require_searchable
 from app.api.negotiation import JSON, accepts
 from app.api.parameters import EventNumber, ExecutionName, GraphName, TickingGraphName
 from app.api.schemas import answers
 from app.api.schemas.bodies import described
-from app.api.schemas.examples import CANCELS, EXECUTION_ID, MODELS, STARTS, TICKING_STARTS
-from app.api.schemas.start import CancelRequest, StartRequest
+from app.api.schemas.examples import EXECUTION_ID, MODELS, STARTS, TICKING_STARTS
+from app.api.schemas.start import StartRequest
 from app.api.schemas.streams import EVENTS
 from app.api.starts import read_start, start
 from app.services.idempotency import Turn
 from app.storage.repositories.executions import ExecutionQuery, Sort
-from app.storage.repositories.idempotency import MadeEvent
 from graphwire.engine.runner import Runner
 from graphwire.errors import (
     CommandNotAllowed,
@@ -152,6 +149,9 @@ async def list_executions(
     sort: Annotated[Sort, Query(description="The order; `-` is falling.", examples=["-duration_ms"])] = "-started_at",
     limit: pagination.Limit = 100,
     after: pagination.After = None,
+    waiting: Annotated[
+        bool | None, Query(description="Paused while a node waits for input, or not.", examples=[True])
+    ] = None,
 ) -> Response:
     """List executions, newest first unless `sort` says otherwise; those that run are among them.
 
@@ -168,6 +168,7 @@ async def list_executions(
         limit=limit,
         after=after,
         origins=frozenset(pagination.split(forked_from)),
+        waiting=waiting,
     )
     items, following = await executions.list(query)
     page = answers.Executions([answers.summary(view) for view in items], following)
@@ -205,36 +206,6 @@ async def get_event(
     followed = await executions.follow(ExecutionId(execution_id))
     body = await streams.read_event(followed.id, followed.hub, int(seq))
     return Response(body, media_type=JSON)
-
-
-@router.post(
-    "/executions/{execution_id}/cancel",
-    status_code=202,
-    summary="Cancel an execution",
-    openapi_extra=described(
-        CancelRequest, description="Why. The body may be empty.", examples=CANCELS, parameters=[KEY]
-    ),
-    responses={
-        **answers.describe(answers.Applied, 202, headers=("Idempotent-Replayed",)),
-        **refusals.responses(
-            *refusals.BODY, *refusals.KEYED, NotFound, errors.NotAcceptable, CommandNotAllowed, StorageUnavailable
-        ),
-    },
-)
-async def cancel_execution(
-    execution_id: ExecutionName, request: Request, bounds: BoundsDep, executions: Executions
-) -> Response:
-    """Ask for cancellation. Safe to repeat; the end arrives as `execution_cancelled`.
-
-    The answer is 202 as soon as the command is stored. One that has ended cannot be cancelled: 409.
-    """
-    key = read_key(request)
-    body = await read_model(request, CancelRequest, max_bytes=bounds.max_body_bytes, max_depth=bounds.max_json_depth)
-    async with once(request, key, body) as turn:
-        if not turn.is_repeated:
-            seq = await CANCEL.perform(executions, ExecutionId(execution_id), body, turn.claim)
-            turn.made = MadeEvent(ExecutionId(execution_id), seq)
-    return answers.answer(answers.Applied(turn.event.seq), 202, REPEATED if turn.is_repeated else None)
 
 
 @router.delete(

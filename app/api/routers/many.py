@@ -6,14 +6,14 @@ from starlette.responses import Response
 
 from app.api import errors, refusals
 from app.api.bodies import read_model
-from app.api.commands import CANCEL
+from app.api.commands import COMMANDS
 from app.api.dependencies import BoundsDep, Executions
 from app.api.idempotency import PARAMETER as KEY, read_key
 from app.api.many import carry_out
 from app.api.negotiation import JSON, accepts
 from app.api.schemas import answers, many
 from app.api.schemas.bodies import described
-from app.api.schemas.start import CancelRequest
+from app.api.schemas.commands import CancelRequest
 from app.services.idempotency import Turn
 from app.storage.repositories.idempotency import MadeEvent
 from graphwire.errors import StorageUnavailable
@@ -51,7 +51,7 @@ async def cancel_executions(request: Request, bounds: BoundsDep, executions: Exe
     reason = CancelRequest() if asked.reason is None else CancelRequest(reason=asked.reason)
 
     async def cancel(execution_id: ExecutionId, turn: Turn) -> None:
-        seq = await CANCEL.perform(executions, execution_id, reason, turn.claim)
+        seq = await COMMANDS["cancel"].perform(executions, execution_id, reason, turn.claim)
         turn.made = MadeEvent(execution_id, seq)
 
     async def told(execution_id: ExecutionId, made: MadeEvent) -> many.ManyItem:

@@ -30,6 +30,29 @@ CANCELS: Final[Mapping[str, Any]] = {
     "reason": {"summary": "With a reason", "value": {"reason": "no longer needed"}},
     "empty": {"summary": "Without one", "value": {}},
 }
+NOTHING: Final[Mapping[str, Any]] = {"empty": {"summary": "As it is", "value": {}}}
+STEPS: Final[Mapping[str, Any]] = {
+    "over": {"summary": "The next activation, with all that it opens", "value": {"mode": "over"}},
+    "empty": {"summary": "Likewise", "value": {}},
+}
+INTERRUPT_ID: Final = "5b39f09fedef422e.1"
+INPUTS: Final[Mapping[str, Any]] = {
+    "answer": {
+        "summary": "An answer that fits the schema",
+        "value": {"interrupt_id": INTERRUPT_ID, "value": {"approved": True, "note": "fine with me"}},
+    },
+}
+_BREAKPOINTS: Final = [
+    {"node": "tick"},
+    {"node": "tick", "when": "after", "condition": "state.count > 5", "hits": 2},
+]
+BREAKPOINTS: Final[Mapping[str, Any]] = {
+    "two": {"summary": "One before a node, one after it", "value": _BREAKPOINTS},
+    "none": {"summary": "None any more", "value": []},
+}
+EDITS: Final[Mapping[str, Any]] = {
+    "change": {"summary": "One value set, one removed", "value": {"interval_ms": 1, "note": None}},
+}
 DECLARATIONS: Final[Mapping[str, Any]] = {
     "name": {"summary": "By a name only", "value": {"graph_id": "nightly", "metadata": {"host": "worker-3"}}},
     "version": {
@@ -122,6 +145,7 @@ _DETAILS: Final[Mapping[str, Any]] = {
     "progress": {"percent": 100.0, "completed": 3, "total": 3, "running": [], "eta_s": None},
     "queue": None,
     "interrupts": [],
+    "breakpoints": [],
 }
 _STATE: Final = {"greeting": "Hello, Ada!", "length": 11, "name": "Ada"}
 _DEFINITION: Final = {

@@ -7,8 +7,17 @@ from msgspec import UNSET, Struct, UnsetType
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from app.api.schemas.answers import Accepted
-from app.api.schemas.examples import EXECUTION_ID, MODELS
-from app.api.schemas.start import CancelRequest, StartRequest
+from app.api.schemas.commands import (
+    BreakpointsRequest,
+    CancelRequest,
+    EditRequest,
+    InputRequest,
+    PauseRequest,
+    ResumeRequest,
+    StepRequest,
+)
+from app.api.schemas.examples import BREAKPOINTS, EDITS, EXECUTION_ID, INPUTS, MODELS
+from app.api.schemas.start import StartRequest
 from app.transports.dialects.names import DialectName
 from graphwire.graphs.fields import FromList, Given
 
@@ -101,11 +110,51 @@ class CreditParams(BaseModel):
     events: int = Field(ge=1, le=2**53)
 
 
-class CancelParams(CancelRequest):
-    """Which execution is cancelled, and why."""
+class _Named(BaseModel):
+    """Which execution is meant."""
 
     execution_id: _ExecutionName
     idempotency_key: _Key = None
+
+
+class CancelParams(CancelRequest, _Named):
+    """Which execution is cancelled, and why."""
+
+
+class PauseParams(PauseRequest, _Named):
+    """Which execution is paused."""
+
+
+class ResumeParams(ResumeRequest, _Named):
+    """Which execution goes on."""
+
+
+class StepParams(StepRequest, _Named):
+    """Which execution makes a step, and how far."""
+
+
+class InputParams(InputRequest, _Named):
+    """Which interrupt of which execution is answered, and how."""
+
+
+class BreakpointsParams(BreakpointsRequest, _Named):
+    """Where which execution pauses by itself."""
+
+
+class EditParams(EditRequest, _Named):
+    """How the state of which execution changes."""
+
+
+COMMAND_PARAMS: Final[Mapping[str, type[BaseModel]]] = {
+    "cancel": CancelParams,
+    "pause": PauseParams,
+    "resume": ResumeParams,
+    "step": StepParams,
+    "input": InputParams,
+    "set_breakpoints": BreakpointsParams,
+    "edit_state": EditParams,
+}
+"""By the command's name."""
 
 
 class ServiceSubscribeParams(BaseModel):
@@ -163,6 +212,21 @@ EXAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
     "service.subscribe": {"params": {"topics": ["execution.*"]}, "result": {"subscription": "s3"}},
     "execution.cancel": {
         "params": {"execution_id": EXECUTION_ID, "reason": "no longer needed"},
+        "result": {"applied_seq": 12},
+    },
+    "execution.pause": {"params": {"execution_id": EXECUTION_ID}, "result": {"applied_seq": 12}},
+    "execution.resume": {"params": {"execution_id": EXECUTION_ID}, "result": {"applied_seq": 12}},
+    "execution.step": {"params": {"execution_id": EXECUTION_ID, "mode": "over"}, "result": {"applied_seq": 12}},
+    "execution.input": {
+        "params": {"execution_id": EXECUTION_ID, **INPUTS["answer"]["value"]},
+        "result": {"applied_seq": 12},
+    },
+    "execution.set_breakpoints": {
+        "params": {"execution_id": EXECUTION_ID, "breakpoints": BREAKPOINTS["two"]["value"]},
+        "result": {"applied_seq": 12},
+    },
+    "execution.edit_state": {
+        "params": {"execution_id": EXECUTION_ID, "patch": EDITS["change"]["value"]},
         "result": {"applied_seq": 12},
     },
 }

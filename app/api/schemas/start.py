@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.schemas.commands import BreakpointList
 from app.services.starts import Wishes
 from graphwire.graphs.definition import Id, Limits
 from graphwire.graphs.fields import FromList, Given
@@ -37,6 +38,7 @@ class StartRequest(BaseModel):
     priority: Priority = Field(
         default="normal", description="Who is first where executions wait for their turn: the higher priority."
     )
+    breakpoints: BreakpointList = Field(default=(), description="Where the execution pauses by itself.")
     metadata: dict[str, Any] = Field(default={}, description="Kept with the execution; means nothing to the service.")
 
     def wishes(self) -> Wishes:
@@ -51,16 +53,7 @@ class StartRequest(BaseModel):
             detail=self.detail,
             ordering=self.ordering,
             on_disconnect=self.on_disconnect,
+            breakpoints=[each.breakpoint() for each in self.breakpoints],
             metadata=self.metadata,
             priority=self.priority,
         )
-
-
-class CancelRequest(BaseModel):
-    """Why an execution is cancelled. The body may be empty."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    reason: Annotated[str | None, Field(max_length=1_000, description="Shown in `execution_cancelled`."), Given()] = (
-        None
-    )

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Float, Select, func, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Float, Select, and_, false, func, literal, not_, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.storage.cursors import Cursor, decode_cursor, encode_cursor
@@ -99,6 +99,7 @@ class ExecutionQuery:
         since: Started at or after.
         until: Started before.
         text: Occurs, whatever its case, in the id, the graph's id, the correlation id, the reason or the error.
+        waiting: Paused while a node waits for input, or not; None for all.
         sort: The order; ``-`` is falling. Equals are ordered by id, in the same direction.
     """
 
@@ -110,6 +111,7 @@ class ExecutionQuery:
     sort: Sort = "-started_at"
     limit: int = 100
     after: str | None = None
+    waiting: bool | None = None
     origins: frozenset[str] = frozenset()
 
 
@@ -284,6 +286,9 @@ def _filtered(statement: Select[Any], query: ExecutionQuery) -> Select[Any]:
     statement = statement.where(columns.deleted_at_us.is_(None))
     if query.statuses:
         statement = statement.where(columns.status.in_(sorted(query.statuses)))
+    if query.waiting is not None:
+        waits = and_(columns.waiting == 1, columns.ended_at_us.is_(None))
+        statement = statement.where(waits if query.waiting else not_(func.coalesce(waits, false())))
     if query.graph_ids:
         statement = statement.where(columns.graph_id.in_(sorted(query.graph_ids)))
     if query.origins:
