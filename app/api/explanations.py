@@ -52,7 +52,7 @@ _OF_REQUESTS: Mapping[str, Advice] = {
     ),
     "not_available": Advice(
         "Leave it to a later version of the service; `GET /docs/websocket` has what there is.",
-        "the command pause is not there yet",
+        "the command fork is not there yet",
     ),
     "too_many_subscriptions": Advice(
         "End subscriptions that are not needed with `execution.unsubscribe`, or open another socket.",

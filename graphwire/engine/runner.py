@@ -337,18 +337,18 @@ class Runner:
             self.when_became(status)
         if status == "paused":
             self._is_paused = True
-            self._outbox.turn(
-                self.hub.published,
-                Turn("paused", utc(self._clock.wall_ns()), waiting=bool(self.execution.suspending.interrupts)),
-            )
+            waits = bool(self.execution.suspending.interrupts)
+            self._outbox.turn(self.hub.published, Turn("paused", utc(self._clock.wall_ns()), waiting=waits))
             self._stop_clock()
             asking = self.execution.suspending.asking
             if asking and not self._is_attended:
                 self._lanes.call_soon(partial(self.execution.stop, unanswered(asking)))
-        elif status != "stopping":
-            if self._is_paused:
-                self._is_paused = False
+            return
+        if self._is_paused:
+            self._is_paused = False
+            if status != "stopping":
                 self._outbox.turn(self.hub.published, Turn("running", utc(self._clock.wall_ns())))
+        if status != "stopping":
             self._run_clock()
 
     def before_end(self, end: End) -> None:

@@ -11,7 +11,7 @@ from graphwire.engine.commands import Input
 from graphwire.engine.plan import Plan
 from graphwire.engine.runner import Start
 from graphwire.events.encoding import Envelope, decode_line
-from graphwire.events.types import NodeMessage
+from graphwire.events.types import NodeMessage, NodeSuspended
 from graphwire.graphs.loader import LoadedFolder
 from graphwire.graphs.validation import validate
 from graphwire.nodes import builtin_registry
@@ -119,7 +119,7 @@ async def test_an_approval_goes_on_with_the_answer(plans: dict[str, Plan], appro
     async with start_live(plans["approval"], Start(), is_attended=True) as live:
         async for events in live.pages():
             for event in map(decode_line, events):
-                if event.type == "node_suspended":
+                if isinstance(event.data, NodeSuspended):
                     await live.command(Input(event.data.interrupt_id, {"approved": approved}))
         finished = await live.finished()
 

@@ -38,7 +38,9 @@ async def test_a_running_execution_is_shown_as_of_now(service: Service) -> None:
         "errors": [],
         "reason": None,
         "progress": {"percent": 0.0, "completed": 0, "total": 1, "running": ["hold"], "eta_s": None},
+        "queue": None,
         "interrupts": [],
+        "breakpoints": [],
     }
     assert body["started_at"].endswith("Z")
     assert body["duration_ms"] > 0

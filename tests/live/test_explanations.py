@@ -65,7 +65,7 @@ REFUSED: dict[str, Request] = {
 ELSEWHERE = {
     "address_too_long", "already_running", "at_capacity", "body_too_large", "checkpoint_corrupt",
     "code_changed", "execution_exists", "graph_in_use", "headers_too_large", "history_damaged", "internal",
-    "misplaced_key", "shutting_down", "storage_unavailable",
+    "interrupt_closed", "misplaced_key", "nothing_ready", "shutting_down", "storage_unavailable",
     "too_many_failures", "unauthorized",
 }  # fmt: skip
 """Codes whose requests need more than a line; tests of their own bring them about."""

@@ -9,10 +9,11 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from starlette.responses import Response
 
+from app.api.schemas import steering
 from app.api.schemas.examples import MODELS
 from app.api.schemas.headers import described as headers_described
 from app.services.checkpoints import CheckpointView
-from app.services.views import ExecutionView, InterruptView, StateView
+from app.services.views import ExecutionView, StateView
 from graphwire.engine.progress import Progress
 from graphwire.errors import Problem
 from graphwire.events.types import ExecutionQueued
@@ -82,27 +83,6 @@ class QueueAnswer(Struct):
     reason: str
 
 
-class InterruptAnswer(Struct):
-    """What a node waits for; `POST …/input` answers it. `schema` is null where any JSON value will do."""
-
-    interrupt_id: str
-    node: str
-    activation: str
-    payload: Raw
-    schema: Raw
-    expires_at: datetime | None
-
-
-class BreakpointAnswer(Struct):
-    """Where the execution pauses by itself, and how often it was hit."""
-
-    node: str
-    when: Literal["before", "after"]
-    condition: str | None
-    hits: int | None
-    counted: int
-
-
 class Execution(Summary):
     """All about an execution but its events and its state."""
 
@@ -111,8 +91,8 @@ class Execution(Summary):
     reason: str | None
     progress: ProgressAnswer | None
     queue: QueueAnswer | None
-    interrupts: list[InterruptAnswer]
-    breakpoints: list[BreakpointAnswer]
+    interrupts: list[steering.InterruptAnswer]
+    breakpoints: list[steering.BreakpointAnswer]
 
 
 class Result(Execution):
@@ -480,22 +460,9 @@ def _details(view: ExecutionView) -> dict[str, Any]:
         "reason": view.reason,
         "progress": None if view.progress is None else _progress(view.progress),
         "queue": None if view.queue is None else _queue(view.queue),
-        "interrupts": [_interrupt(each) for each in view.interrupts],
-        "breakpoints": [
-            BreakpointAnswer(each.node, each.when, each.condition, each.hits, each.counted) for each in view.breakpoints
-        ],
+        "interrupts": [steering.interrupt(each) for each in view.interrupts],
+        "breakpoints": [steering.breakpoint_of(each) for each in view.breakpoints],
     }
-
-
-def _interrupt(view: InterruptView) -> InterruptAnswer:
-    return InterruptAnswer(
-        interrupt_id=view.id,
-        node=view.node,
-        activation=view.activation,
-        payload=Raw(view.payload),
-        schema=_NULL if view.schema is None else Raw(view.schema),
-        expires_at=view.expires_at,
-    )
 
 
 def _queue(queued: ExecutionQueued) -> QueueAnswer:
