@@ -123,6 +123,8 @@ class Openers:
             return
         assert scope.failure is not None
         if opener.opened.failure is None:
+            if not opener.opened.collects():
+                return  # the opener is told in a moment: `scope_fails`, and then this again
             opener.opened.take_failure(scope, scope.failure)
         self._scope_over(scope)
 

@@ -139,7 +139,7 @@ class Repeating:
             case Suspended():
                 self._suspend(record)
             case Answered():
-                self.execution.suspending.answered(record.interrupt_id, bytes(record.value))
+                self.execution.suspending.answered(record.interrupt_id, bytes(record.value), record.by)
             case Paused():
                 self.paused_ns = record.active_ns
                 self.execution.control.paused(record.reason, record.active_ns, is_told=record.is_told)  # type: ignore[arg-type]

@@ -150,7 +150,7 @@ class _NoStore:
 
 @st.composite
 def bodies(draw: st.DrawFn, names: Any, depth: int = 0) -> dict[str, Any]:
-    kinds = ["function", "function", "delay", "transform", *["foreach"] * 3 * (depth < 3)]
+    kinds = ["function", "function", "delay", "transform", *["foreach", "foreach", "while", "subgraph"] * (depth < 3)]
     nodes: list[dict[str, Any]] = []
     for _ in range(draw(st.integers(1, 3))):
         node: dict[str, Any] = {"id": f"n{next(names)}", "type": draw(st.sampled_from(kinds))}
@@ -165,6 +165,16 @@ def bodies(draw: st.DrawFn, names: Any, depth: int = 0) -> dict[str, Any]:
             node["config"] = {"seconds": 1}
         elif node["type"] == "transform":
             node["config"] = {"set": {"c": "1"}}
+        elif node["type"] == "subgraph":
+            node["config"] = {"body": draw(bodies(names, depth + 1))}
+        elif node["type"] == "while":
+            conditions = [f"state.turn{depth} < 2", f"state.turn{depth} < 2", "true", "false", "1"]
+            node["config"] = {
+                "condition": draw(st.sampled_from(conditions)),
+                "index": f"turn{depth}",
+                "max_iterations": draw(st.integers(1, 3)),
+                "body": draw(bodies(names, depth + 1)),
+            }
         else:
             node["config"] = {
                 "items": draw(st.sampled_from(["state.items", "state.items", "range(2)", "range(0)", "1"])),

@@ -200,3 +200,16 @@ async def test_foreach_nests() -> None:
     assert done.state["results"] == [[{"v": 2}, {"v": 3}], [{"v": 4}]]
     deepest = [event.path for event in done.of("node_completed") if event.node_id == "sum"]
     assert [len(path) for path in deepest if path] == [2, 2, 2]
+
+
+async def test_an_item_that_fails_while_something_sleeps_in_it_fails_the_opener() -> None:
+    async def bad() -> None:
+        raise ValueError("no")
+
+    body = Graph("b").node("sleep", "delay", {"seconds": 60}).node(bad)
+
+    done = await course(each(body), {"list": [1]})
+
+    assert done.finished.status == "failed"
+    assert done.nodes("node_cancelled") == ["sleep"]
+    assert done.nodes("node_failed") == ["bad", "each"]

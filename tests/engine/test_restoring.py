@@ -198,7 +198,7 @@ class Process:
 
 def has_entries(body: dict[str, Any]) -> bool:
     """Whether every body inside has a node to begin with, as validation asks."""
-    inner = [node["config"]["body"] for node in body["nodes"] if node["type"] == "foreach"]
+    inner = [node["config"]["body"] for node in body["nodes"] if "body" in node.get("config", {})]
     return all(len(each["edges"]) == 0 or len(each["nodes"]) > 1 for each in inner) and all(map(has_entries, inner))
 
 
