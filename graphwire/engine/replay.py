@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from graphwire.engine.joining import join, shown_state, sides_of
 from graphwire.engine.merge import Merged
 from graphwire.engine.plan import Plan
-from graphwire.engine.records import Commit, decode_record
+from graphwire.engine.records import Commit, Edited, decode_record
 from graphwire.engine.reducers import Operations
 from graphwire.engine.scheduler import Activation, Scheduler
 from graphwire.engine.state import State
@@ -34,12 +34,14 @@ class Replay:
         self.scheduler.start(self._initial)
 
     def commit(self, text: bytes) -> str | None:
-        """Repeat a commit; return whose it was, or None where it was one inside a child scope.
+        """Repeat a commit, or an edit; return whose commit it was, or None where it was none of the graph itself.
 
         Raises:
             ValueError: It follows from none before it: the commits are not those of an execution of this plan.
         """
         delta = decode_record(text)
+        if isinstance(delta, Edited):
+            self._edit(delta)
         if not isinstance(delta, Commit) or delta.scope:
             return None
         activation = self._active(delta.activation)
@@ -59,6 +61,13 @@ class Replay:
         self.written = state.commit(update, activation.id, plan.reducers, alone=alone, folded=folded)
         scheduler.complete(activation, delta.edges, self.written)
         return delta.activation
+
+    def _edit(self, record: Edited) -> None:
+        """Repeat what a person set, in every state."""
+        update: dict[str, Frozen] = {key: bytes(value) for key, value in record.values.items()}
+        update.update(dict.fromkeys(record.deleted, DELETE))
+        self.scheduler.map_states(lambda state: state.edited(update))
+        self.written, self._initial = self.written.edited(update), self._initial.edited(update)
 
     def begun(self, activation_id: str) -> State | None:
         """Return what an active activation of the graph itself begins with; None for any other."""

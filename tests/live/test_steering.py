@@ -1,6 +1,7 @@
 """Executions are paused, stepped, answered and changed over HTTP and over WebSockets."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -259,3 +260,46 @@ async def test_ten_sockets_that_race_get_one_order_of_effect(service: Service) -
                 status = "paused"
             case "execution_resumed", _:
                 status = "running" if told[event["seq"] - 2]["data"].get("command") == "resume" else "pausing"
+
+
+async def frames(service: Service, execution: str, dialect: str) -> list[dict[str, Any]]:
+    """Return all frames of an execution that has ended."""
+    headers = {"Accept": "application/x-ndjson"}
+    query = {"dialect": dialect}
+    answer = await service.client.get(f"/executions/{execution}/events", params=query, headers=headers)
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+async def test_dialects_follow_edits_and_answers(service: Service) -> None:
+    edited = await service.start("steered", state={"gate": ""}, breakpoints=[{"node": "first"}])
+    await paused(service, edited)
+    await command(service, edited, "state", {"n": 100})
+    await command(service, edited, "resume")
+    await ended(service, edited)
+    asked = await service.start("asking")
+    answers: tuple[Any, ...] = ({"ok": True}, "Ada")
+    for answer in answers:
+        await paused(service, asked)
+        (interrupt,) = (await shown(service, asked))["interrupts"]
+        await command(service, asked, "input", {"interrupt_id": interrupt["interrupt_id"], "value": answer})
+    await ended(service, asked)
+
+    editor = await frames(service, edited, "editor")
+    deltas = [each["delta"] for each in await frames(service, edited, "ag-ui") if each["type"] == "STATE_DELTA"]
+    canvas = await frames(service, asked, "editor")
+    steps = [each for each in await frames(service, asked, "ag-ui") if each["type"].startswith("STEP_")]
+    dotted = [each["type"] for each in await frames(service, asked, "bus")]
+    scoped = {each["metadata"]["event"]: each["scope"] for each in await frames(service, asked, "scoped")}
+
+    before = [each["input_state"]["n"] for each in editor if each["event_type"] == "node_start"]
+    assert before == [0, 100, 101]
+    assert editor[-1]["final_state"]["n"] == 111
+    assert [operation["value"] for delta in deltas for operation in delta] == [100, 101, 111]
+    assert [each["event_type"] for each in canvas] == ["start", "node_start", "node_complete", "complete"]
+    assert [each["stepName"] for each in steps] == ["ask", "ask"]
+    assert [each for each in dotted if each.split(".")[1] in ("paused", "resumed", "node_suspended")] == [
+        "execution.node_suspended",
+        "execution.paused",
+        "execution.resumed",
+    ] * 2
+    assert scoped["execution_paused"] == scoped["node_suspended"] == "__diagnostic__"

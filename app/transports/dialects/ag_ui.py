@@ -79,6 +79,10 @@ class AgUi:
                 yield from self._started(line)
             case "node_completed" | "node_failed" | "node_cancelled":
                 yield from self._node_ended(line, event, is_hidden)
+            case "node_suspended":
+                yield from self._close(line.activation or "")
+                if not is_hidden:
+                    yield _raw(event)
             case "execution_completed":
                 yield from self._reported(line)
             case "execution_failed" | "execution_cancelled":
@@ -89,6 +93,9 @@ class AgUi:
                 pass  # while it is queued nothing may be told but an error
             case "node_started":
                 yield from self._node_started(line)
+            case "variable_changed":
+                yield _raw(event)
+                yield from self._delta()
             case "llm_chunk":
                 yield from self._chunk(line, event)
             case "node_message":

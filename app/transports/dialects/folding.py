@@ -22,7 +22,7 @@ PAUSE_EVENTS = 64
 """After so many events, which may each cost a merge of states, others have their turn."""
 
 END: Final = End()
-COMMITTING: Final = frozenset({"node_completed", "node_failed"})
+COMMITTING: Final = frozenset({"node_completed", "node_failed", "variable_changed"})
 
 
 class FoldingReader:
@@ -196,6 +196,9 @@ class FoldingReader:
                 hub.when_stored(event.seq, self._reader.wake)
             return False
         line = read_line(event.line)
+        if event.type == "variable_changed":
+            await self._states.to_seq(event.seq)
+            return True
         if line.path is None and not (line.type == "node_failed" and read_members(line.data)["will_retry"] == TRUE):
             await self._states.to_commit_of(line.activation or "")
         return True
