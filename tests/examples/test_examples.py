@@ -29,6 +29,7 @@ def test_the_folder_loads_and_every_graph_in_it_is_valid(examples: LoadedFolder)
     assert {each.definition.id for each in examples.graphs} == {
         "approval",
         "code_census",
+        "flaky_rates",
         "hello",
         "lattice",
         "order_review",
@@ -164,3 +165,17 @@ async def test_a_refund_of_a_small_amount_asks_nobody(plans: dict[str, Plan]) ->
     small = await run(plans["refund"])
 
     assert small.state["outcome"] == "20 goes back to Ada."
+
+
+@pytest.mark.capability("RES-05", "RES-10")
+@pytest.mark.parametrize(("failures", "attempts", "price"), [(0, 1, 232.5), (2, 3, 232.5), (9, 4, 237.5)])
+async def test_flaky_rates_are_fetched_again_and_those_of_yesterday_stand_in(
+    plans: dict[str, Plan], failures: int, attempts: int, price: float
+) -> None:
+    events: list[Envelope] = []
+
+    finished = await run(plans["flaky_rates"], {"failures": failures}, on_event=events.append)
+
+    assert (finished.status, finished.outcome, finished.state["price"]) == ("completed", "success", price)
+    assert finished.state["are_fresh"] == (failures < 4)
+    assert [event.type for event in events].count("node_started") == attempts + 1

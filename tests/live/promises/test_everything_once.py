@@ -138,6 +138,7 @@ async def compared(service: Service, graph: str, seed: int, **body: Any) -> list
         ("hello", {}),
         ("lattice", {}),
         ("order_review", {}),
+        ("flaky_rates", {"failures": 1}),
         ("ticker", {"count": 5, "interval_ms": 1}),
         ("code_census", {"folder": str(CENSUS)}),
     ],
