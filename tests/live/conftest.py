@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from tests.databases import postgresql_schema
 from tests.live.control import awake, gates
-from tests.live.serving import Service, serving
+from tests.live.serving import Service, empty_database, serving
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +28,7 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
         if getattr(request, "param", "sqlite") == "postgresql":
             yield await stack.enter_async_context(postgresql_schema())
         else:
+            (tmp_path / "graphwire.db").write_bytes(empty_database())
             yield f"sqlite:///{tmp_path}/graphwire.db"
 
 

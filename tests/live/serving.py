@@ -3,9 +3,11 @@
 import asyncio
 import json
 import math
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -14,6 +16,7 @@ import httpx
 
 from app.server import make_server
 from app.settings import Settings
+from app.storage.migration import migrate
 from app.transports.server import StreamServer
 from graphwire.sinks import Sink
 from tests.live.control import gates
@@ -62,6 +65,15 @@ class Service:
         return parse(answer.content)
 
 
+@cache
+def empty_database() -> bytes:
+    """Return a SQLite file with the present schema, which need not be made again for each server."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.db"
+        migrate(path)
+        return path.read_bytes()
+
+
 @asynccontextmanager
 async def serving(
     folder: Path, *, within_s: float = 1.5 * PATIENCE_S, sinks: Sequence[Sink] = (), **changes: Any
@@ -77,6 +89,9 @@ async def serving(
             **changes,
         },
     )
+    if "database_url" not in changes and not (file := folder / "graphwire.db").exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(empty_database())
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     server = make_server(settings, ready=lambda _, port: ready.set_result(port), sinks=sinks)
     server.config.timeout_graceful_shutdown = math.ceil(DRAIN_S)
