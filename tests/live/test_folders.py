@@ -44,6 +44,12 @@ async def lines() -> AsyncIterator[LogLines]:
         yield found
 
 
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what the system does not tell, which a service finds when it looks by itself."""
+    monkeypatch.setattr("app.services.folders._SWEEP_S", 0.5)
+
+
 @asynccontextmanager
 async def watching(tmp_path: Path, *folders: Path, **changes: Any) -> AsyncIterator[Service]:
     async with serving(tmp_path, graphs=folders or (tmp_path / "graphs",), **changes) as service:
@@ -252,6 +258,7 @@ async def test_files_that_broke_or_went_while_the_service_was_away_are_told_at_i
 
 
 @pytest.mark.bad_input(39)
+@pytest.mark.usefixtures("looks_often")
 async def test_a_folder_that_goes_and_comes_back_is_watched_again(
     tmp_path: Path, folder: Path, lines: LogLines
 ) -> None:
@@ -312,6 +319,7 @@ async def test_a_broken_file_keeps_its_graph_from_another_file_with_its_id_until
 
 
 @pytest.mark.bad_input(38)
+@pytest.mark.usefixtures("looks_often")
 async def test_a_folder_that_is_none_does_not_keep_the_service_from_starting(
     tmp_path: Path, folder: Path, lines: LogLines
 ) -> None:
@@ -329,6 +337,7 @@ async def test_a_folder_that_is_none_does_not_keep_the_service_from_starting(
 
 @pytest.mark.bad_input(38)
 @pytest.mark.skipif(sys.platform != "linux", reason="no such names elsewhere")
+@pytest.mark.usefixtures("looks_often")
 async def test_a_file_whose_name_is_no_text_ends_neither_the_service_nor_the_watch(
     tmp_path: Path, folder: Path, lines: LogLines
 ) -> None:
@@ -347,6 +356,7 @@ async def test_a_file_whose_name_is_no_text_ends_neither_the_service_nor_the_wat
 
 @pytest.mark.bad_input(38)
 @pytest.mark.skipif(sys.platform != "linux", reason="no such names elsewhere")
+@pytest.mark.usefixtures("looks_often")
 async def test_files_and_folders_whose_names_are_no_text_do_not_keep_the_service_from_starting(
     tmp_path: Path, folder: Path, lines: LogLines
 ) -> None:
