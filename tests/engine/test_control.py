@@ -187,14 +187,14 @@ async def test_a_time_limit_does_not_count_while_it_is_paused() -> None:
     gates = Gates()
     graph = Graph("g").node("a", "function", {"function": gates.node("a")})
     async with hosted() as host:
-        runner = await host.start(host.runner(graph, timeout_s=0.2))
+        runner = await host.start(host.runner(graph, timeout_s=1.0))
         await heard(runner, "node_started")
         await runner.command(Pause())
         gates.open()
         await became(runner, "paused")
 
         waited = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.3, waited.set)
+        asyncio.get_running_loop().call_later(1.1, waited.set)
         await waited.wait()
         assert runner.status == "paused"
         await runner.command(Resume())

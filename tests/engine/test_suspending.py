@@ -283,11 +283,11 @@ async def test_an_open_foreach_counts_as_suspended_when_all_in_it_is(options: Op
         return [item, ctx.interrupt({"item": item})] if item % 2 else item
 
     body = {"id": "ask", "type": "function", "config": {"function": ask}}
-    graph = Graph("g").node("each", "foreach", {"items": "[1, 2, 3]", "body": body}, timeout_s=0.5)
+    graph = Graph("g").node("each", "foreach", {"items": "[1, 2, 3]", "body": body}, timeout_s=1.0)
     async with hosted() as host:
         runner = await started(host, graph, options)
         waited = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.6, waited.set)
+        asyncio.get_running_loop().call_later(1.1, waited.set)
         await waited.wait()
         for interrupt in runner.interrupts():
             await runner.command(Input(interrupt.id, "yes"))
@@ -306,13 +306,13 @@ async def test_the_limit_of_a_foreach_does_not_count_while_all_in_it_is_suspende
         await gate.wait()
 
     body = {"id": "ask", "type": "function", "config": {"function": ask}}
-    graph = Graph("g").node("each", "foreach", {"items": "[1, 2]", "body": body}, timeout_s=0.2).node(other)
+    graph = Graph("g").node("each", "foreach", {"items": "[1, 2]", "body": body}, timeout_s=1.0).node(other)
     async with hosted() as host:
         runner = await host.start(host.runner(graph))
         while len(runner.interrupts()) < 2:
             await turn()
         waited = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.3, waited.set)
+        asyncio.get_running_loop().call_later(1.1, waited.set)
         await waited.wait()
         assert runner.status == "running"
         for interrupt in runner.interrupts():
