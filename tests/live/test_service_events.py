@@ -305,17 +305,17 @@ async def beginning(service: Service, headers: dict[str, str]) -> bytes:
 async def test_readers_that_come_and_go_get_all_of_it_once_and_in_order(tmp_path: Path, database_url: str) -> None:
     async with serving(tmp_path, database_url=database_url, ring_events=3) as service:
         start = (await page(service))["next"]
-        last = start + 80
+        about = {"topics": "execution.*"}  # a busy machine may have more to tell
 
         async def read(chance: random.Random) -> list[dict[str, Any]]:
             seen: list[dict[str, Any]] = []
-            while not seen or seen[-1]["seq"] < last:
-                cursor = seen[-1]["seq"] if seen else start
+            while len(seen) < 80:
+                place = {**about, "after": seen[-1]["seq"] if seen else start}
                 if chance.random() < 0.3:
-                    seen += (await page(service, after=cursor, limit=chance.randint(1, 9), wait=5))["events"]
+                    seen += (await page(service, **place, limit=chance.randint(1, 9), wait=5))["events"]
                     continue
-                async with following(service, after=cursor) as told:
-                    for _ in range(min(chance.randint(1, 20), last - cursor)):
+                async with following(service, **place) as told:
+                    for _ in range(min(chance.randint(1, 20), 80 - len(seen))):
                         seen.append(await told.one())
             return seen
 
@@ -323,9 +323,10 @@ async def test_readers_that_come_and_go_get_all_of_it_once_and_in_order(tmp_path
             readers = [group.create_task(read(random.Random(seed))) for seed in range(6)]
             for _ in range(40):
                 await service.run("chain")
-        stored = await events(service, after=start)
+        stored = await events(service, after=start, **about)
 
-    assert seqs(stored) == list(range(start + 1, last + 1))
+    assert len(stored) == len(set(seqs(stored))) == 80
+    assert seqs(stored) == sorted(seqs(stored))
     assert all(reader.result() == stored for reader in readers)
 
 
