@@ -74,6 +74,7 @@ def _executions() -> None:
         sa.Column("error", TEXT),
         sa.Column("forked_from", TEXT),
         sa.Column("forked_at", sa.BigInteger),
+        sa.Column("runs", TEXT),
         sa.Column("errors", sa.LargeBinary),
         sa.Column("options", sa.LargeBinary, nullable=False),
         sa.Column("state", sa.LargeBinary),

@@ -14,9 +14,9 @@ COMMAND_S = 30.0
 
 _INSERT_STARTS = """
 INSERT INTO executions (id, graph_id, graph_version, status, seed, correlation_id, started_at_us, options, engine,
-    forked_from, forked_at)
+    forked_from, forked_at, runs)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
-    $8::bytea[], $9::text[], $10::text[], $11::bigint[])
+    $8::bytea[], $9::text[], $10::text[], $11::bigint[], $12::text[])
 """
 # Whoever ended an execution, another server perhaps, nothing is added to it: without a row, NULL breaks the key.
 _INSERT_CHUNKS = """

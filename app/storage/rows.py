@@ -22,7 +22,7 @@ class Rows:
 
     Attributes:
         starts: ``executions``: id, graph_id, graph_version, status, seed, correlation_id, started_at_us, options,
-            engine, forked_from, forked_at.
+            engine, forked_from, forked_at, runs.
         chunks: ``event_chunks``, all columns.
         large: ``large_events``: execution_id, seq, body.
         ends: ``executions``: id, status, outcome, ended_at_us, duration_ms, steps, last_seq, reason, error, errors,
@@ -93,6 +93,7 @@ def _start(start: ExecutionRecord) -> Row:
         start.engine,
         None if start.forked_from is None else start.forked_from.execution_id,
         None if start.forked_from is None else start.forked_from.seq,
+        f",{','.join(f'{graph}@{version}' for graph, version in start.runs)}," if start.runs else None,
     )
 
 

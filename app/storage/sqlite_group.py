@@ -16,7 +16,7 @@ MAX_VARIABLES = 30_000
 
 _INSERT_STARTS = (
     "INSERT INTO executions (id, graph_id, graph_version, status, seed, correlation_id, started_at_us, options, engine,"
-    " forked_from, forked_at) VALUES "
+    " forked_from, forked_at, runs) VALUES "
 )
 _INSERT_CHUNKS = (
     "INSERT INTO event_chunks"

@@ -71,6 +71,8 @@ executions = Table(
     # The execution that it was forked from, which may be deleted since, and the commit there.
     Column("forked_from", AnyText),
     Column("forked_at", BigInteger),
+    # The versions of graphs that it runs beside its own, as ",prices@3,orders@1,".
+    Column("runs", AnyText),
     # Large columns last: SQLite then reads the others without following overflow pages.
     Column("errors", LargeBinary),
     Column("options", LargeBinary, nullable=False),

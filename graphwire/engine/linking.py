@@ -63,7 +63,10 @@ def linked(plan: Plan, parts: Mapping[Named, Plan], graphs: Mapping[str, int]) -
         graphs: What ``Plan.graphs`` is to say.
     """
     whole = _Linker(parts).whole(plan)
-    return whole if whole is plan else replace(whole, graphs=graphs)
+    if whole is plan:
+        return plan
+    runs = sorted({(named.graph, part.version) for named, part in parts.items()})
+    return replace(whole, graphs=graphs, runs=runs)
 
 
 class _Linker:

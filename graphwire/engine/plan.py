@@ -114,6 +114,7 @@ class Plan:
         has_priorities: Some node of it, or of a body in it, has one.
         draws: The engine itself needs the execution's seed: for the waits between attempts.
         graphs: The versions of the graphs that it names without one, its own and those of what it runs, by id.
+        runs: Every graph that runs inside of it, in which version.
     """
 
     definition: GraphDefinition
@@ -138,6 +139,7 @@ class Plan:
     has_priorities: bool = False
     draws: bool = False
     graphs: Mapping[str, int] = field(default_factory=dict)
+    runs: Sequence[tuple[str, int]] = ()
 
     def source_of(self, edge: int) -> str:
         """Return the id of the node that an edge comes from; "" for the virtual input of an entry."""

@@ -38,6 +38,7 @@ class ExecutionRecord(Struct, frozen=True):
             of a graph has version 0.
         forked_from: Where it goes on from; None for one that was started.
         status: ``running``, or ``queued`` where it has to wait.
+        runs: The graphs that run inside of it, in which versions.
     """
 
     id: ExecutionId
@@ -50,6 +51,7 @@ class ExecutionRecord(Struct, frozen=True):
     engine: Engine = "graphwire"
     forked_from: ForkedFrom | None = None
     status: Status = "running"
+    runs: Sequence[tuple[str, int]] = ()
 
 
 class Turn(Struct, frozen=True):

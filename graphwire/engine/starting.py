@@ -80,4 +80,5 @@ def record_of(id: ExecutionId, plan: Plan, start: Start, started_at: datetime, *
         correlation_id=start.correlation_id,
         status="queued" if is_queued else "running",
         forked_from=start.forked_from,
+        runs=plan.runs,
     )

@@ -158,6 +158,26 @@ async def test_versions_of_a_deleted_graph_go_when_no_execution_names_them_and_t
     assert stored.info.version == 4
 
 
+async def test_versions_that_ran_inside_of_an_execution_stay_with_it(
+    store: SqlExecutionStore, old: RetentionRepository, database: Database
+) -> None:
+    repository = GraphRepository(database)
+    for number in range(12):
+        await repository.put(version("prices", str(number)), now=NOW)
+    await repository.put(version("price"), now=NOW)
+    record = replace(make_record("e1"), runs=[("orders", 7), ("prices", 1), ("prices", 11)])
+    await store_batch(store, make_batch([1], id="e1", start=record, end=make_end(1)))
+    for name in ("prices", "price"):
+        await repository.delete(GraphId(name), now=NOW)
+
+    while await old.forget_version(NOW + timedelta(seconds=1), rows=2):
+        continue
+
+    async with database.read() as connection:
+        left = (await connection.execute(select(graph_versions.c.graph_id, graph_versions.c.version))).all()
+    assert {tuple(row) for row in left} == {("prices", 1), ("prices", 11)}
+
+
 async def test_room_that_deletions_freed_is_given_back_in_steps(
     sqlite_database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

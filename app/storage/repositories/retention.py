@@ -5,7 +5,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Table, and_, delete, exists, func, select, tuple_, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Table,
+    Text,
+    and_,
+    cast,
+    delete,
+    exists,
+    func,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 
 from app.storage.database import Database
 from app.storage.moments import microseconds
@@ -103,12 +117,15 @@ class RetentionRepository:
     async def forget_version(self, deleted_before: datetime, *, rows: int) -> bool:
         """Take away a little of one version of a graph that was deleted before a time; False where there is none.
 
-        A version that an execution names stays with it. The number of a version is never used again.
+        A version that an execution names, or that ran inside of one, stays with it. The number of a version is never
+        used again.
         """
         columns = graph_versions.c
         used = exists().where(executions.c.graph_id == columns.graph_id, executions.c.graph_version == columns.version)
+        name = literal(",") + columns.graph_id + literal("@") + cast(columns.version, Text) + literal(",")
+        run = exists().where(executions.c.runs.is_not(None), executions.c.runs.contains(name))
         gone = exists().where(graphs.c.id == columns.graph_id, graphs.c.deleted_at_us < microseconds(deleted_before))
-        query = select(columns.graph_id, columns.version).where(gone, ~used)
+        query = select(columns.graph_id, columns.version).where(gone, ~used, ~run)
         async with self._database.read() as connection:
             row = (await connection.execute(query.limit(1))).one_or_none()
         if row is None:
