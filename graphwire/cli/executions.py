@@ -1,6 +1,7 @@
 """``graphwire executions``: what ran, what runs, and an end to it."""
 
 import asyncio
+import json
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -12,13 +13,15 @@ from rich.text import Text
 from graphwire.cli.printing import print_table, printable, tell
 from graphwire.cli.run_view import in_words
 from graphwire.cli.servers import WRONG_USE, AsJson, Server, complain_of_server, connected, write_document
+from graphwire.cli.steering import add_steering
 from graphwire.client import ProblemError
-from graphwire.client.answers import Execution, ExecutionSummary
+from graphwire.client.answers import Checkpoint, Execution, ExecutionSummary, State
 
 executions = typer.Typer(help="Executions on a server.", no_args_is_help=True)
+add_steering(executions)
 
 FAILED = 1
-STYLES = {"completed": "green", "failed": "red", "cancelled": "yellow"}
+STYLES = {"completed": "green", "failed": "red", "cancelled": "yellow", "paused": "yellow", "queued": "cyan"}
 
 
 @executions.callback()
@@ -105,6 +108,10 @@ def show(
     ]
     if found.progress is not None and found.ended_at is None:
         rows.append(("progress", f"{found.progress.percent:.0f} %, {', '.join(found.progress.running)}"))
+    rows += [
+        ("waits for", f"{each.node}: {json.dumps(each.payload, ensure_ascii=False)} ({each.interrupt_id})")
+        for each in found.interrupts
+    ]
     rows += [("error", f"{each.code}: {each.message}") for each in [found.error, *found.errors] if each is not None]
     table = Table(box=None, pad_edge=False, show_edge=False, show_header=False)
     for name, value in rows:
@@ -147,6 +154,58 @@ def cancel(
         raise typer.Exit(WRONG_USE)
     if any(status != "cancelled" for status in ended):
         raise typer.Exit(FAILED)
+
+
+@executions.command("state")
+def state(
+    execution: Annotated[str, typer.Argument(metavar="EXECUTION", help="The id of an execution.")],
+    at: Annotated[int | None, typer.Option(min=1, metavar="SEQ", help="As of this event; else as of now.")] = None,
+    server: Server = None,
+) -> None:
+    """Write the state of an execution to standard output, as JSON: of one that runs, what its branches merge to."""
+
+    async def work() -> State:
+        async with connected(server) as client:
+            return await client.executions.state(execution, at=at)
+
+    found = asyncio.run(work())
+    write_document(found.state)
+    for each in found.conflicts:
+        between = ", ".join(printable(node, 64) for node in each.nodes)
+        tell(Text(f"conflict at {printable(each.key, 64)} ({between}): {printable(each.policy, 64)}", "yellow"))
+
+
+@executions.command("checkpoints")
+def checkpoints(
+    execution: Annotated[str, typer.Argument(metavar="EXECUTION", help="The id of an execution.")],
+    limit: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="So many at most, the newest.")] = 20,
+    as_json: AsJson = False,
+    server: Server = None,
+) -> None:
+    """List the places in its past that can be looked at or started from again (--at), the newest first."""
+
+    async def work() -> list[Checkpoint]:
+        async with connected(server) as client:
+            found: list[Checkpoint] = []
+            async for each in client.executions.iterate_checkpoints(execution, limit=min(limit, 1_000)):
+                found.append(each)
+                if len(found) == limit:
+                    break
+            return found
+
+    found = asyncio.run(work())
+    if as_json:
+        write_document({"items": found})
+        return
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    for heading in ("at", "time", "node", "wrote"):
+        table.add_column(heading, no_wrap=heading != "wrote", overflow="fold")
+    for each in found:
+        wrote = ", ".join(printable(key, 64) for key in each.keys)
+        broken = "" if each.valid else "damaged"
+        node = printable(each.node or each.type, 64)
+        table.add_row(str(each.seq), f"{each.ts.astimezone():%m-%d %H:%M:%S}", node, broken or wrote)
+    print_table(table)
 
 
 def _time(moment: datetime) -> str:

@@ -137,7 +137,8 @@ def hints(view: RunView) -> Iterator[str]:
             yield "Only a run on a server can be answered; Ctrl-C cancels this one."
         return
     for question in list(view.questions.values())[:MAX_TEXTS]:
-        yield f"graphwire executions input {view.execution_id} {question.interrupt_id} VALUE   # {question.node}"
+        which = f" --interrupt {question.interrupt_id}" if len(view.questions) > 1 else ""
+        yield f"graphwire executions input {view.execution_id} VALUE{which}   # {question.node}"
     if view.paused is not None and not view.questions:
         yield f"graphwire executions resume {view.execution_id}   # or: step, state, edit, cancel"
 

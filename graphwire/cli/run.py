@@ -156,6 +156,20 @@ def read_state(text: str | None, assignments: list[str]) -> dict[str, Any]:
     return state
 
 
+def read_value(text: str) -> Any:
+    """Return a value: JSON, else text; ``@`` and a file, or ``-`` for standard input, hold JSON.
+
+    Raises:
+        InvalidInput: The file cannot be read, or is no JSON.
+    """
+    if text == "-" or text.startswith("@"):
+        return read_json(_given(text))
+    try:
+        return read_json(text.encode(errors="surrogateescape"))
+    except InvalidInput:
+        return text
+
+
 def _require_writable(path: Path) -> None:
     try:
         with path.open("ab"):

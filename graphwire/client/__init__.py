@@ -1,5 +1,6 @@
 """A client of a Graphwire service: ``AsyncClient`` for asyncio, and ``Client``, the same without it."""
 
+from graphwire.client.answers import Breakpoint
 from graphwire.client.asynchronous import AsyncClient
 from graphwire.client.backoff import Retry
 from graphwire.client.blocking import Client
@@ -31,6 +32,7 @@ __all__ = [
     "BlockingEventView",
     "BlockingEvents",
     "BlockingServiceStream",
+    "Breakpoint",
     "Client",
     "ClientError",
     "ConnectionFailed",

@@ -1,7 +1,7 @@
 """What the service answers, as typed values. Members that this version does not know are passed over."""
 
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from msgspec import Struct, field
 
@@ -143,6 +143,39 @@ class ExecutionSummary(Struct, frozen=True, kw_only=True):
     forked_from: ForkedFrom | None = None
 
 
+class Interrupt(Struct, frozen=True, kw_only=True):
+    """What a node waits to be told. ``schema`` is that of the answer; None where any JSON value will do."""
+
+    interrupt_id: str
+    node: str
+    activation: str
+    payload: Any = None
+    schema: dict[str, Any] | bool | None = None
+    expires_at: datetime | None = None
+
+
+class Breakpoint(Struct, frozen=True, omit_defaults=True):
+    """Where an execution pauses by itself.
+
+    Attributes:
+        node: Its id; of one inside a body, too.
+        when: Before it runs, or after it was committed.
+        condition: An expression over the state; None: always.
+        hits: It pauses from so many hits on; None: from the first.
+    """
+
+    node: str
+    when: Literal["before", "after"] = "before"
+    condition: str | None = None
+    hits: int | None = None
+
+
+class BreakpointSet(Breakpoint, frozen=True, kw_only=True):
+    """A breakpoint of an execution; ``counted`` is how often it was hit."""
+
+    counted: int = 0
+
+
 class Execution(ExecutionSummary, frozen=True, kw_only=True):
     """All about an execution but its events and its state."""
 
@@ -150,6 +183,8 @@ class Execution(ExecutionSummary, frozen=True, kw_only=True):
     errors: list[Failure] = []
     reason: str | None = None
     progress: Progress | None = None
+    interrupts: list[Interrupt] = []
+    breakpoints: list[BreakpointSet] = []
 
 
 class Result(Execution, frozen=True, kw_only=True):
@@ -179,6 +214,50 @@ class Applied(Struct, frozen=True):
     """A command was accepted: its ``command_accepted`` event has this number."""
 
     applied_seq: int
+
+
+class Forked(Started, frozen=True, kw_only=True):
+    """An execution was started from the past of another one; ``effects`` are the activations that run again."""
+
+    forked_from: str | None = None
+    effects: list[Any] = []
+
+
+class Checkpoint(Struct, frozen=True, kw_only=True):
+    """A place in the past of an execution at which its state changed and is stored.
+
+    Attributes:
+        seq: The number of its last event: what ``at`` of a state or a fork takes.
+        keys: What was written or removed.
+        size: The bytes that are stored of it.
+        valid: Whether it is what was written.
+    """
+
+    seq: int
+    ts: datetime
+    type: str
+    node: str | None = None
+    activation: str | None = None
+    path: list[dict[str, Any]] | None = None
+    keys: list[str] = []
+    size: int = 0
+    valid: bool = True
+
+
+class ManyItem(Struct, frozen=True, kw_only=True):
+    """What became of one of many executions: its ``problem`` is as ``ProblemError`` has it."""
+
+    id: str
+    applied_seq: int | None = None
+    execution: Forked | None = None
+    problem: dict[str, Any] | None = None
+
+
+class Many(Struct, frozen=True):
+    """What became of each; ``more`` says that there are further ones for which the conditions hold."""
+
+    items: list[ManyItem]
+    more: bool = False
 
 
 class Taken(Struct, frozen=True):

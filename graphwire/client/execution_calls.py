@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, TypedDict, Unpack
 import msgspec
 from msgspec import Raw, Struct
 
-from graphwire.client.answers import Applied, Execution, ExecutionSummary, Page, Result, Started, State
+from graphwire.client.answers import Breakpoint, Checkpoint, Execution, ExecutionSummary, Page, Result, Started, State
 from graphwire.client.call import JSON, Answer, Call, T, body, once, path, query, read_nothing, reads, several
 from graphwire.client.errors import UnexpectedAnswer
 from graphwire.events.encoding import Envelope, decode_line
@@ -34,6 +34,8 @@ class StartOptions(TypedDict, total=False):
         detail: ``full`` adds conditions, data flow and written keys.
         ordering: ``deterministic``: the same inputs give the same events in the same order.
         on_disconnect: ``cancel``: the execution ends when its last reader has left.
+        breakpoints: Where it pauses by itself.
+        priority: What it waits for its turn with, and its nodes run with.
         metadata: Kept with the execution.
     """
 
@@ -46,6 +48,8 @@ class StartOptions(TypedDict, total=False):
     detail: Detail
     ordering: Ordering
     on_disconnect: Literal["continue", "cancel"]
+    breakpoints: Sequence[Breakpoint]
+    priority: Literal["low", "normal", "high", "critical"]
     metadata: Mapping[str, Any]
 
 
@@ -109,6 +113,7 @@ def list_executions(
     status: Sequence[str] = (),
     graph: Sequence[str] = (),
     forked_from: Sequence[str] = (),
+    waiting: bool | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     search: str | None = None,
@@ -122,6 +127,7 @@ def list_executions(
         status: Any of these.
         graph: Of any of these graphs.
         forked_from: Forks of any of these executions.
+        waiting: Paused while a node waits for input, or not.
         since: Started then or later; with a time zone.
         until: Started before.
         search: A part of the id, the graph's id, the reason or the error.
@@ -133,6 +139,7 @@ def list_executions(
         status=several(status),
         graph=several(graph),
         forked_from=several(forked_from),
+        waiting=waiting,
         since=None if since is None else since.isoformat(),
         until=None if until is None else until.isoformat(),
         q=search,
@@ -143,22 +150,25 @@ def list_executions(
     return Call("GET", "/executions", reads(Page[ExecutionSummary]), asked, is_repeatable=True)
 
 
-def get_state(execution_id: str) -> Call[State]:
-    """Return the merged state of an execution, running or ended."""
-    return Call("GET", path("executions", execution_id, "state"), reads(State), is_repeatable=True)
+def get_state(execution_id: str, *, at: int | None = None) -> Call[State]:
+    """Return the merged state of an execution, running or ended.
 
-
-def cancel_execution(
-    execution_id: str, *, reason: str | None = None, idempotency_key: str | None = None
-) -> Call[Applied]:
-    """Ask for cancellation; the end comes as ``execution_cancelled``.
+    Args:
+        execution_id: The execution.
+        at: As of the last commit at or before this event; else as of now.
 
     Raises:
-        ProblemError: ``command_not_allowed`` where it has ended.
+        ProblemError: ``not_found``; ``checkpoint_corrupt``, whose ``facts["usable"]`` is the newest place before.
     """
-    place = path("executions", execution_id, "cancel")
-    headers = once(idempotency_key)
-    return Call("POST", place, reads(Applied), headers=headers, content=body(reason=reason), is_repeatable=True)
+    return Call("GET", path("executions", execution_id, "state"), reads(State), query(at=at), is_repeatable=True)
+
+
+def list_checkpoints(
+    execution_id: str, *, limit: int | None = None, after: str | None = None
+) -> Call[Page[Checkpoint]]:
+    """Return a page of the places in its past at which its state changed, newest first."""
+    place = path("executions", execution_id, "checkpoints")
+    return Call("GET", place, reads(Page[Checkpoint]), query(limit=limit, after=after), is_repeatable=True)
 
 
 def delete_execution(execution_id: str) -> Call[None]:

@@ -1,6 +1,6 @@
 """What can be asked of a service: the one list of both clients."""
 
-from graphwire.client import execution_calls, foreign_calls, graph_calls, service_calls
+from graphwire.client import execution_calls, foreign_calls, graph_calls, service_calls, steering_calls
 from graphwire.client.endpoints import Endpoint, Listing
 
 
@@ -21,19 +21,28 @@ class GraphRequests:
 
 
 class ExecutionRequests:
-    """Executions: started, looked at, cancelled, deleted, read back."""
+    """Executions: started, looked at, steered, deleted, read back."""
 
     start = Endpoint(execution_calls.start_execution)
     declare = Endpoint(foreign_calls.declare_execution)
     report = Endpoint(foreign_calls.report_events)
     get = Endpoint(execution_calls.get_execution)
     state = Endpoint(execution_calls.get_state)
-    cancel = Endpoint(execution_calls.cancel_execution)
+    checkpoints = Endpoint(execution_calls.list_checkpoints)
+    cancel = Endpoint(steering_calls.cancel_execution)
+    cancel_many = Endpoint(steering_calls.cancel_executions)
+    pause = Endpoint(steering_calls.pause_execution)
+    resume = Endpoint(steering_calls.resume_execution)
+    step = Endpoint(steering_calls.step_execution)
+    input = Endpoint(steering_calls.answer_interrupt)
+    set_breakpoints = Endpoint(steering_calls.set_breakpoints)
+    edit_state = Endpoint(steering_calls.edit_state)
     delete = Endpoint(execution_calls.delete_execution)
     events = Endpoint(execution_calls.get_events)
     event = Endpoint(execution_calls.get_event)
     list = Endpoint(execution_calls.list_executions)
     iterate = Listing(execution_calls.list_executions)
+    iterate_checkpoints = Listing(execution_calls.list_checkpoints)
 
 
 class ServiceRequests:

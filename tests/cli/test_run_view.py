@@ -155,7 +155,7 @@ def test_a_question_stands_until_it_is_answered_with_what_to_type() -> None:
     assert list(hints(view)) == ["Only a run on a server can be answered; Ctrl-C cancels this one."]
     view.begins("e1")
 
-    assert list(hints(view)) == ["graphwire executions input e1 i1 VALUE   # n"]
+    assert list(hints(view)) == ["graphwire executions input e1 VALUE   # n"]
     assert not view.rows
 
     view.apply(event(types.InputReceived(interrupt_id="i1", value=msgspec.Raw(b"1"))))

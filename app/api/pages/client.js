@@ -512,14 +512,13 @@ export class Graphwire {
   }
 
   /**
-   * Have nothing more begin; what runs ends.
+   * Have nothing more begin; what runs goes on to its end.
    * @param {string} executionId
-   * @param {string} [reason]
    * @param {CommandOptions} [options]
    * @returns {Applied}
    */
-  pause(executionId, reason, options = {}) {
-    return this.#steer(executionId, "pause", { reason }, options);
+  pause(executionId, options = {}) {
+    return this.#steer(executionId, "pause", {}, options);
   }
 
   /**
@@ -563,7 +562,7 @@ export class Graphwire {
    * @returns {Applied}
    */
   setBreakpoints(executionId, breakpoints, options = {}) {
-    return this.#steer(executionId, "breakpoints", { breakpoints }, options, "PUT");
+    return this.#steer(executionId, "breakpoints", breakpoints, options, "PUT");
   }
 
   /**
@@ -595,7 +594,7 @@ export class Graphwire {
    * @internal
    * @param {string} method
    * @param {string} path
-   * @param {Record<string, unknown>} body
+   * @param {unknown} body
    * @param {string} key
    * @param {AbortSignal | undefined} signal
    */
@@ -638,7 +637,7 @@ export class Graphwire {
   /**
    * @param {string} executionId
    * @param {string} command
-   * @param {Record<string, unknown>} body
+   * @param {unknown} body
    * @param {CommandOptions} options
    * @param {string} [method]
    */
@@ -649,7 +648,7 @@ export class Graphwire {
   /**
    * @param {string} method
    * @param {string} path
-   * @param {Record<string, unknown>} body
+   * @param {unknown} body
    * @param {CommandOptions} options
    */
   async #command(method, path, body, { idempotencyKey = randomKey(), signal = new AbortController().signal }) {
