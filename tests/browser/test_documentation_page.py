@@ -1,21 +1,45 @@
 """The documentation of the API in a real browser: each example runs with its button."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Locator, Route
 
 from tests.browser.chromium import opened
 from tests.live.serving import Service, serving
+from tests.live.test_documented_examples import paused
 from tests.waiting import PATIENCE_S
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
-async def run_example(operation: Locator) -> tuple[str, str]:
+LONG = ("ticker", {"state": {"count": 5_000}})
+BREAKS: tuple[str, Any] = ("ticker", {"breakpoints": [{"node": "tick"}]})
+PREPARED: Mapping[str, tuple[str, Any]] = {
+    **dict.fromkeys(("POST cancel", "POST pause", "PUT breakpoints"), LONG),
+    **dict.fromkeys(("POST resume", "POST step", "PATCH state"), BREAKS),
+    "POST input": ("approval", {}),
+}
+"""What has to run as the newest execution, which examples are about, for these commands."""
+
+
+async def prepare(service: Service, method: str, path: str) -> None:
+    """Start what an example needs."""
+    name = f"{method} {path.removeprefix('/executions/{execution_id}/')}"
+    if name in PREPARED:
+        graph, options = PREPARED[name]
+        execution = await service.start(graph, **options)
+        if PREPARED[name] is not LONG:
+            await paused(service, execution)
+
+
+async def run_example(service: Service, operation: Locator) -> tuple[str, str]:
     """Press the button of an operation as it stands; return the operation and the status that is shown."""
     method = await operation.locator(".opblock-summary-method").inner_text()
-    path = await operation.locator(".opblock-summary-path").get_attribute("data-path")
+    path = await operation.locator(".opblock-summary-path").get_attribute("data-path") or ""
+    await prepare(service, method, path)
     await operation.locator(".opblock-summary-control").click()
     await operation.locator("button.execute").click()
     status = operation.locator(".live-responses-table tbody .response-col_status").first
@@ -53,7 +77,7 @@ async def statuses(service: Service) -> tuple[dict[str, str], list[str]]:
         )  # a page of their own has these
         deleted = page.locator(".opblock-delete")
         found = [
-            await run_example(operations.nth(index))
+            await run_example(service, operations.nth(index))
             for operations in (kept, deleted)
             for index in range(await operations.count())
         ]

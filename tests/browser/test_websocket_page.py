@@ -10,6 +10,8 @@ from playwright.async_api import Page, expect
 from app.api.methods import METHODS
 from tests.browser.chromium import opened
 from tests.live.serving import Service, serving
+from tests.live.test_documented_examples import paused
+from tests.live.test_socket_description import PREPARED
 from tests.parts import ROOT
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -44,7 +46,14 @@ async def test_each_method_can_be_tried_by_its_button(shown: Service) -> None:
         await page.get_by_role("button", name="Connect").click()
         await expect(page.locator("#state")).to_have_text("connected to /ws")
 
-        replies = {method: await try_out(page, method) for method in [*FIRST, *(METHODS.keys() - FIRST)]}
+        replies = {}
+        for method in [*FIRST, *(METHODS.keys() - FIRST)]:
+            if method in PREPARED:  # a page sends what names an execution to the newest one
+                graph, options = PREPARED[method]
+                await paused(shown, await shown.start(graph, **options))
+            elif method == "execution.pause":
+                await shown.start("ticker", state={"count": 100_000})
+            replies[method] = await try_out(page, method)
         await page.get_by_role("button", name="Disconnect").click()
         await expect(page.locator("#state")).to_contain_text("closed with 1000")
 
