@@ -60,6 +60,7 @@ class _Wishes(msgspec.Struct):
     detail: Detail = "standard"
     ordering: Ordering = "as_finished"
     on_disconnect: Literal["continue", "cancel"] = "continue"
+    breakpoints: list[Breakpoint] = []
     metadata: dict[str, Any] = {}
     priority: Priority = "normal"
 
