@@ -20,6 +20,7 @@ from app.api.routers import (
     executions,
     explanations,
     foreign,
+    forks,
     graphs,
     health,
     looking_back,
@@ -39,6 +40,7 @@ from app.services.checkpoints import CheckpointService
 from app.services.executions import ExecutionService
 from app.services.folders import Folders
 from app.services.foreign import ForeignService
+from app.services.forks import ForkService
 from app.services.graphs import GraphService
 from app.services.idempotency import Idempotency
 from app.services.interrupted import end_interrupted
@@ -114,6 +116,7 @@ def create_app(settings: Settings, *, sinks: Sequence[Sink] = ()) -> FastAPI:
         looking_back.router,
         many.router,
         steering.router,
+        forks.router,
         foreign.router,
         sockets.router,
         graphs.router,
@@ -281,12 +284,14 @@ def _services(
         clock,
         max_executions=settings.max_executions,
     )
+    looked_back = CheckpointService(running, CheckpointRepository(database), store)
     watched = StreamService(store, presence, clock, max_readers=max_readers(settings))
     return {
         "graphs": registered,
         "executions": running,
         "foreign": elsewhere,
-        "checkpoints": CheckpointService(running, CheckpointRepository(database), store),
+        "checkpoints": looked_back,
+        "forks": ForkService(running, looked_back, registered, ExecutionRepository(database), store, clock),
         "streams": watched,
         "service_log": ServiceLog(database, ring_events=settings.ring_events, ring_bytes=settings.ring_bytes),
         "retention": Retention(

@@ -16,6 +16,7 @@ from app.api.schemas.commands import (
     ResumeRequest,
     StepRequest,
 )
+from app.api.schemas.start import ForkRequest, RetryRequest
 from app.services.executions import ExecutionService
 from graphwire.engine import commands as engine
 from graphwire.engine.ports import Claim
@@ -140,8 +141,13 @@ COMMANDS: Final[Mapping[str, Command]] = {
             path="state",
             member="patch",
         ),
-        Command("fork", "Start a new execution from a place in this one."),
-        Command("retry", "Run again what failed."),
+        Command(
+            "fork",
+            "Start an execution that goes on from the past of this one, which is not touched.",
+            ForkRequest,
+            frozenset({"running", "pausing", "paused", "stopping", "completed", "failed", "cancelled"}),
+        ),
+        Command("retry", "Fork one that failed from before its failure.", RetryRequest, frozenset({"failed"})),
     )
 }
 

@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 from app.services.checkpoints import CheckpointService
 from app.services.executions import ExecutionService
 from app.services.foreign import ForeignService
+from app.services.forks import ForkService
 from app.services.graphs import GraphService
 from app.services.readiness import Readiness
 from app.services.retention import Retention
@@ -36,6 +37,12 @@ async def get_executions(connection: HTTPConnection) -> ExecutionService:
 async def get_checkpoints(connection: HTTPConnection) -> CheckpointService:
     """Return the service of checkpoints."""
     service: CheckpointService = connection.state.checkpoints
+    return service
+
+
+async def get_forks(connection: HTTPConnection) -> ForkService:
+    """Return the service of forks."""
+    service: ForkService = connection.state.forks
     return service
 
 
@@ -77,6 +84,7 @@ async def get_bounds(connection: HTTPConnection) -> Bounds:
 
 Executions = Annotated[ExecutionService, Depends(get_executions)]
 Checkpoints = Annotated[CheckpointService, Depends(get_checkpoints)]
+Forks = Annotated[ForkService, Depends(get_forks)]
 Foreign = Annotated[ForeignService, Depends(get_foreign)]
 Graphs = Annotated[GraphService, Depends(get_graphs)]
 Streams = Annotated[StreamService, Depends(get_streams)]

@@ -8,10 +8,10 @@ from fastapi.routing import APIRoute
 
 from app.api import guards, refusals
 from app.api.routers import explanations
-from app.api.schemas import answers, bodies, commands, many, service_events, streams
+from app.api.schemas import answers, bodies, commands, forks, many, service_events, streams
 from app.api.schemas.ag_ui import RunAgentInput
 from app.api.schemas.foreign import DeclareRequest, ReportedEvent
-from app.api.schemas.start import StartRequest
+from app.api.schemas.start import ForkRequest, RetryRequest, StartRequest
 from graphwire.graphs.definition import GraphDefinition
 
 DESCRIPTION: Final = """\
@@ -72,9 +72,18 @@ def _described(app: FastAPI, *, asks_for_key: bool) -> dict[str, Any]:
     components = schema.setdefault("components", {})
     components["schemas"] = {
         **components.get("schemas", {}),
-        **answers.schemas(*many.ANSWERS),
+        **answers.schemas(*many.ANSWERS, forks.Forked),
         **bodies.schemas(
-            StartRequest, RunAgentInput, *commands.BODIES, *many.BODIES, DeclareRequest, ReportedEvent, GraphDefinition
+            StartRequest,
+            RunAgentInput,
+            *commands.BODIES,
+            *many.BODIES,
+            ForkRequest,
+            RetryRequest,
+            forks.RetryManyRequest,
+            DeclareRequest,
+            ReportedEvent,
+            GraphDefinition,
         ),
         "Problem": dict(refusals.SCHEMA),
         "Event": dict(streams.EVENT_SCHEMA),

@@ -1,16 +1,19 @@
 """The methods of a WebSocket: what each takes, does and answers."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from msgspec import UNSET
 
 from app.api.commands import COMMANDS, Command
 from app.api.errors import NotAvailable
+from app.api.forking import answer_of, performing
 from app.api.idempotency import checked_key, once_for
 from app.api.rpc import Context, Method
 from app.api.schemas import answers
+from app.api.schemas.forks import Forked, ForkParams, RetryParams
 from app.api.schemas.sockets import (
     COMMAND_PARAMS,
     CreditParams,
@@ -27,12 +30,12 @@ from app.api.schemas.sockets import (
 from app.storage.repositories.idempotency import MadeEvent
 from app.transports.cursor import START, Place, parse_cursor
 from app.transports.dialects.opening import Telling, is_end
+from graphwire.engine.ports import Claim
+from graphwire.engine.runner import Runner
 from graphwire.errors import InvalidInput, NotFound, Problem, quoted
 from graphwire.events.filters import parse_filter
 from graphwire.events.topics import parse_topics
 from graphwire.types import ExecutionId, GraphId
-
-_RESULTS: Final = {"fork": answers.Accepted, "retry": answers.Accepted}
 
 
 async def _start(context: Context, params: StartParams) -> Started:
@@ -142,15 +145,40 @@ def _method_of(command: Command) -> Method:
                 turn.made = MadeEvent(execution_id, seq)
         return answers.Applied(turn.event.seq)
 
-    result = _RESULTS.get(command.name, answers.Applied)
     return Method(
         f"execution.{command.name}",
         command.summary,
         COMMAND_PARAMS.get(command.name),
-        result,
+        answers.Applied,
         perform,
         command.effect is not None,
     )
+
+
+async def _fork(context: Context, params: ForkParams) -> Forked:
+    made = partial(context.forks.fork, ExecutionId(params.execution_id), params.wanted())
+    return await _forked(context, params, "fork", made)
+
+
+async def _retry(context: Context, params: RetryParams) -> Forked:
+    return await _forked(context, params, "retry", partial(context.forks.retry, ExecutionId(params.execution_id)))
+
+
+async def _forked(
+    context: Context,
+    params: ForkParams | RetryParams,
+    command: str,
+    make: Callable[[Claim | None], Awaitable[Runner]],
+) -> Forked:
+    """As ``POST /executions/{execution_id}/fork`` and ``…/retry``, whose keys they share."""
+    key = None if params.idempotency_key is None else checked_key(params.idempotency_key)
+    body = params.model_dump(exclude_unset=True, exclude={"execution_id", "idempotency_key"})
+    target = f"POST /executions/{params.execution_id}/{command}"
+    async with once_for(context.idempotency, context.beside, key, target, body, context.size) as turn:
+        if not turn.is_repeated:
+            made = await performing(command, make(turn.claim))
+            turn.made = MadeEvent(made.id, 1)
+    return await answer_of(context.executions, context.forks, turn)
 
 
 METHODS: Final[Mapping[str, Method]] = {
@@ -173,7 +201,9 @@ METHODS: Final[Mapping[str, Method]] = {
             _unsubscribe,
         ),
         Method("stream.credit", "Let a subscription send so many events more.", CreditParams, Done, _credit),
-        *map(_method_of, COMMANDS.values()),
+        *(_method_of(command) for command in COMMANDS.values() if command.name not in ("fork", "retry")),
+        Method("execution.fork", COMMANDS["fork"].summary, ForkParams, Forked, _fork),
+        Method("execution.retry", COMMANDS["retry"].summary, RetryParams, Forked, _retry),
         Method(
             "service.subscribe",
             "Follow what happens in the whole service.",

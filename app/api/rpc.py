@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from app.api import problems
 from app.api.beside import Beside
 from app.services.executions import ExecutionService
+from app.services.forks import ForkService
 from app.services.idempotency import Idempotency
 from app.services.service_log import ServiceLog
 from app.services.streams import StreamService
@@ -56,6 +57,7 @@ class Context:
     service_log: ServiceLog
     idempotency: Idempotency
     beside: Beside
+    forks: ForkService
     size: int
     graph_id: GraphId | None = None
 
@@ -135,6 +137,7 @@ class Rpc:
             state.service_log,
             state.idempotency,
             state.beside,
+            state.forks,
             len(document.data),
             self._graph_id,
         )

@@ -17,6 +17,8 @@ from graphwire.types import ExecutionId
 
 ROWS = 8
 """So many transactions are read at once."""
+FIRST = 1
+"""As of which there is no checkpoint yet; of a fork the one that it begins with."""
 STORE_S = 10.0
 EVENTS = 64
 EVENT_BYTES = 256 * 1024
@@ -82,13 +84,43 @@ class CheckpointService:
         states = await self._executions.states(execution_id)
         if states is None:
             raise NotFound("the states of this execution cannot be made again: it ran elsewhere, or its graph is gone")
-        try:
-            await states.to_seq(at)
-        except (HistoryDamaged, ValueError, LookupError) as error:
-            raise corrupt(error, states.reached) from error
-        merged = states.replay.merged()
+        replay, reached = states.replay, FIRST
+        for text, record in await self.records(execution_id, at):
+            try:
+                replay.commit(text)
+            except (HistoryDamaged, ValueError, LookupError) as error:
+                raise corrupt(error, reached) from error
+            reached = record.seq
+        merged = replay.merged()
         conflicts = [ConflictView(each.key, each.nodes, each.values, each.policy) for each in merged.conflicts]
-        return StateView(states.reached, merged.state.to_json(), conflicts)
+        return StateView(reached, merged.state.to_json(), conflicts)
+
+    async def records(self, execution_id: ExecutionId, upto: int) -> Sequence[tuple[bytes, Record]]:
+        """Return the stored records up to an event, decoded too; what comes after it need not be readable.
+
+        Raises:
+            CheckpointCorrupt: One of them cannot be read.
+            StorageUnavailable: Not now.
+        """
+        found: list[tuple[bytes, Record]] = []
+        place, reached = 0, FIRST
+        while True:
+            try:
+                page = await self._store.read_deltas(execution_id, after=place)
+                for text in page.items:
+                    record = decode_record(text)
+                    if record.seq > upto:
+                        return found
+                    found.append((text, record))
+                    reached = record.seq
+            except HistoryDamaged as error:
+                first = error.facts.get("seq")
+                if reached >= upto or (isinstance(first, int) and first > upto):
+                    return found
+                raise corrupt(error, reached) from error
+            if not page.items:
+                return found
+            place = page.upto
 
     async def until_stored(self, execution_id: ExecutionId, at: int | None, *, pointer: str) -> int:
         """Wait until an event is stored, and return its number.

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
 import msgspec
 from msgspec import Raw
@@ -28,9 +29,11 @@ from app.storage.repositories.executions import (
 from graphwire.clock import Clock, utc
 from graphwire.engine.commands import Cancel, Command
 from graphwire.engine.foreign import ForeignExecution
+from graphwire.engine.plan import Plan
 from graphwire.engine.ports import Claim, ExecutionStore
 from graphwire.engine.progress import Progress
 from graphwire.engine.runner import Runner
+from graphwire.engine.starting import Start
 from graphwire.engine.supervisor import Supervisor
 from graphwire.engine.suspending import Interrupt
 from graphwire.errors import (
@@ -134,6 +137,18 @@ class ExecutionService:
             AtCapacity: Too many are alive.
             ShuttingDown, StorageUnavailable: Not now.
         """
+        return await self.launch(graph_id, lambda: self._launcher.launch(graph_id, wishes, claim), wishes.on_disconnect)
+
+    async def put(self, plan: Plan, start: Start, wishes: Wishes) -> Runner:
+        """Start what is ready to start, as the fork of an execution is. Raises as ``start``."""
+        graph_id = GraphId(plan.definition.id)
+        made = partial(self._launcher.put, plan, start, wishes)
+        return await self.launch(graph_id, made, wishes.on_disconnect)
+
+    async def launch(
+        self, graph_id: GraphId, make: Callable[[], Awaitable[Runner]], on_disconnect: Literal["continue", "cancel"]
+    ) -> Runner:
+        """Start what ``make`` makes. Raises as ``start``."""
         if self._draining.is_set():
             raise ShuttingDown("the service stops; try again")
         if len(self._supervisor) + self._starting >= self._max_executions:
@@ -142,11 +157,11 @@ class ExecutionService:
         self._starting += 1
         try:
             async with self._graphs.starting(graph_id):
-                runner = await self._launcher.launch(graph_id, wishes, claim)
+                runner = await make()
                 self._sinks.follow(runner.hub, opener(runner.id, self._store))
         finally:
             self._starting -= 1
-        if wishes.on_disconnect == "cancel":
+        if on_disconnect == "cancel":
             self._watch(runner)
         return runner
 

@@ -4,6 +4,8 @@ import logging
 import time
 from collections.abc import Mapping
 
+from msgspec.structs import replace as replaced
+
 from app.services.admission import Admissions
 from app.services.graphs import GraphService
 from app.services.starts import Wishes, graphs_of, prepare, rules_of, wishes_of
@@ -73,9 +75,17 @@ class Launcher:
             StorageUnavailable: Not now.
         """
         plan = (await self._graphs.runnable(graph_id, wishes.version)).plan
-        start, estimate = prepare(wishes, plan, claim), await self._estimate(plan)
+        return await self.put(plan, prepare(wishes, plan, claim), wishes)
+
+    async def put(self, plan: Plan, start: Start, wishes: Wishes) -> Runner:
+        """Have what is ready to start stored, and begun or queued.
+
+        Raises:
+            StorageUnavailable: Not now.
+        """
+        estimate = await self._estimate(plan)
         id, rules = new_execution_id(self._clock), rules_of(plan, wishes)
-        queued = self.admissions.admit(id, graph_id, rules, wishes.priority)
+        queued = self.admissions.admit(id, GraphId(plan.definition.id), rules, wishes.priority)
         try:
             runner = self.make(plan, start, id, estimate, queued=queued)
             await runner.accept()
@@ -115,10 +125,17 @@ class Launcher:
         wait = ExecutionQueued(position=1, priority=wishes.priority, reason=RESTARTED)
         # All that it has said were barriers: nobody has seen a number that is not stored.
         past = Past(summary.started_at, stored[0].line, last_seq)
-        runner = self.make(plan, prepare(wishes, plan), summary.id, await self._estimate(plan), queued=wait, past=past)
+        start = prepare(wishes, plan)
+        if summary.forked_from is not None:
+            start = replaced(start, forked_from=summary.forked_from, fork=await self._fork_of(summary.id))
+        runner = self.make(plan, start, summary.id, await self._estimate(plan), queued=wait, past=past)
         self.admissions.take_up(runner, rules_of(plan, wishes), wishes.priority)
         await self.replace(runner, rules_of(plan, wishes))
         return runner, wishes
+
+    async def _fork_of(self, execution_id: ExecutionId) -> bytes | None:
+        records = (await self._store.read_deltas(execution_id)).items
+        return records[0] if records else None
 
     def make(
         self,

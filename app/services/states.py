@@ -30,15 +30,10 @@ def replay(plan: Plan, options: bytes) -> Replay:
 
 
 class States:
-    """Goes through the states of one execution, commit by commit. Holds one of them and a few deltas.
-
-    Attributes:
-        reached: The record that ``to_seq`` has come to; 1 before the first.
-    """
+    """Goes through the states of one execution, commit by commit. Holds one of them and a few deltas."""
 
     def __init__(self, execution_id: ExecutionId, store: ExecutionStore, replay: Replay) -> None:
         self.replay = replay
-        self.reached = 1
         self._execution_id = execution_id
         self._store = store
         self._place = 0
@@ -71,25 +66,9 @@ class States:
             self.replay.commit(self._deltas.popleft())
 
     async def to_seq(self, seq: int) -> None:
-        """Go to the last stored record at or before an event; what comes after it need not be readable.
-
-        Raises as ``to_last``; ``reached`` is where it stands then.
-        """
-        while self.reached < seq and await self._has_next_upto(seq):
-            following = decode_record(self._deltas[0]).seq
-            if following > seq:
-                return
+        """Go to the last stored record at or before an event. Raises as ``to_last``."""
+        while await self._has_next() and decode_record(self._deltas[0]).seq <= seq:
             self.replay.commit(self._deltas.popleft())
-            self.reached = following
-
-    async def _has_next_upto(self, seq: int) -> bool:
-        try:
-            return await self._has_next()
-        except HistoryDamaged as error:
-            place = error.facts.get("seq")
-            if isinstance(place, int) and place > seq:
-                return False
-            raise
 
     async def _has_next(self) -> bool:
         if not self._deltas:

@@ -133,9 +133,9 @@ class Lanes(Timers):
         self._slice_ends = 0
         self._is_aborted = False
 
-    def start(self) -> None:
-        """Let the execution begin."""
-        self.call(self.execution.start)
+    def start(self, begin: Callable[[], None] | None = None) -> None:
+        """Let the execution begin, or go on as ``begin`` does."""
+        self.call(begin or self.execution.start)
 
     def wake(self) -> None:
         """See to it that somebody takes what is ready."""

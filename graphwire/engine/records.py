@@ -200,6 +200,22 @@ class Restored(_Record, frozen=True, tag="restored"):
     valid_to: int
 
 
+class Forked(_Record, frozen=True, tag="forked", omit_defaults=True):
+    """The execution goes on from the past of another one.
+
+    What was in flight there is ready again, what slept wakes at once, what waited for an answer waits on.
+
+    Attributes:
+        records: Those of the other one from its start; they fit the version of the graph that this one goes on with.
+        values: What the fork sets, whole, in every state.
+        deleted: What it removes from every state.
+    """
+
+    records: Sequence[Raw]
+    values: Mapping[str, Raw] = {}
+    deleted: Sequence[str] = ()
+
+
 Record: TypeAlias = (
     Commit
     | ScopeFailed
@@ -213,6 +229,7 @@ Record: TypeAlias = (
     | Breakpoints
     | Opened
     | Restored
+    | Forked
 )
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -229,6 +246,11 @@ def decode_record(text: bytes) -> Record:
         return _DECODER.decode(text)
     except msgspec.DecodeError as error:
         raise HistoryDamaged(f"a stored record is none that this version reads: {error}") from error
+
+
+def encode_record(record: Record) -> bytes:
+    """Return a record as it is stored."""
+    return _ENCODER.encode(record)
 
 
 class Recorder:

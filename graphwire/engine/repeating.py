@@ -1,6 +1,6 @@
 """An execution repeated: its machine, driven by the records of what happened instead of by nodes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
 from graphwire.clock import Clock
@@ -8,7 +8,10 @@ from graphwire.engine.attempt import CLOSED, RUNNING, Again, Attempt, Outcome, P
 from graphwire.engine.editing import set_values
 from graphwire.engine.ending import End
 from graphwire.engine.execution import Execution
+from graphwire.engine.forking import renew
+from graphwire.engine.guards import Guards
 from graphwire.engine.joining import join, shown_state, sides_of
+from graphwire.engine.merge import Merged
 from graphwire.engine.options import Options
 from graphwire.engine.plan import Plan, Route
 from graphwire.engine.records import (
@@ -16,6 +19,7 @@ from graphwire.engine.records import (
     Breakpoints,
     Commit,
     Edited,
+    Forked,
     Opened,
     Paused,
     Record,
@@ -75,14 +79,29 @@ class Repeating:
     Args:
         start: The state that the execution was started with, encoded value by value.
         goes_on: Child scopes are repeated too. Otherwise records of them change nothing, and no code is called.
+        guards: As of ``Execution``.
     """
 
     def __init__(
-        self, plan: Plan, start: Mapping[str, bytes], options: Options, clock: Clock, *, goes_on: bool = True
+        self,
+        plan: Plan,
+        start: Mapping[str, bytes],
+        options: Options,
+        clock: Clock,
+        *,
+        goes_on: bool = True,
+        guards: Guards | None = None,
     ) -> None:
         self.plan = plan
         self.execution = execution = Execution(
-            plan, state=start, options=options, clock=clock, performer=Nobody(), reporter=None, recorder=None
+            plan,
+            state=start,
+            options=options,
+            clock=clock,
+            performer=Nobody(),
+            reporter=None,
+            recorder=None,
+            guards=guards,
         )
         self.written: State = execution.root.start
         self.seq = self.recoveries = self.skipped = self.resumed_seq = self.paused_ns = 0
@@ -95,6 +114,7 @@ class Repeating:
         self._until_us: dict[str, int] = {}
         self._came_to: dict[str, Outcome] = {}
         self._told: dict[str, int] = {}
+        self._is_fork = False  # nothing of it was told but its start
         execution.openers.is_restoring = True
         execution.add(execution.root, execution.root.scheduler.start(execution.root.start))
         self._follow()
@@ -111,6 +131,7 @@ class Repeating:
         try:
             self._apply(record)
             self.seq = record.seq
+            self._is_fork = isinstance(record, Forked)
             self._follow()
         except (ValueError, LookupError) as error:
             raise HistoryDamaged(f"what is stored does not fit the graph: {error}", seq=record.seq) from error
@@ -128,8 +149,9 @@ class Repeating:
                 self.recoveries += 1
                 self.skipped += record.seq - record.valid_to - 1
             case Edited():
-                changed = {**{key: bytes(value) for key, value in record.values.items()}}
-                set_values(self.execution, {**changed, **dict.fromkeys(record.deleted, DELETE)})
+                self._edit(record)
+            case Forked():
+                self._fork(record)
             case _ if not self._goes_on:
                 return
             case ScopeFailed():
@@ -152,6 +174,24 @@ class Repeating:
                 raise ValueError("nothing is recorded of what opens")
             case _:
                 assert_never(record)
+
+    def _fork(self, record: Forked) -> None:
+        for text in record.records:
+            self.apply(bytes(text))
+        self._close_cancelled()
+        self.recoveries = self.skipped = self.resumed_seq = self.paused_ns = 0
+        self._since = self._end = None
+        self._ready = renew(self.execution, self._ready, self._begun, self._until_us, self._unbegin)
+        self._edit(record)
+
+    def _edit(self, record: Edited | Forked) -> None:
+        update: dict[str, Frozen] = {key: bytes(value) for key, value in record.values.items()}
+        update.update(dict.fromkeys(record.deleted, DELETE))
+        if update:
+            ready = self.execution.ready
+            ready.extend(self._ready.values())
+            set_values(self.execution, update)
+            ready.clear()
 
     def _commit(self, record: Commit) -> None:
         execution = self.execution
@@ -290,6 +330,14 @@ class Repeating:
         self.execution.closing.close(attempt)
         self._forget_closed()
 
+    def _close_cancelled(self) -> None:
+        """Close what its scope's end has cancelled."""
+        for cancelled in [attempt for attempt in self._begun.values() if attempt.outcome is not None]:
+            if self.execution.in_order is not None:
+                self.execution.in_order.attempts.remove(cancelled)
+            self._close(cancelled)
+            self._follow()
+
     def _forget_closed(self) -> None:
         self._begun = {name: attempt for name, attempt in self._begun.items() if attempt.phase is not CLOSED}
 
@@ -408,8 +456,22 @@ class Repeating:
 
     def shown(self) -> State:
         """Return the merged state, as people are shown it."""
+        return self.merged().state
+
+    def merged(self) -> Merged:
+        """Return the merge of all live and ended states, as people are shown it."""
         root = self.execution.root
-        return shown_state(self.plan, sides_of(self.plan, root.scheduler, root.start)).state
+        return shown_state(self.plan, sides_of(self.plan, root.scheduler, root.start))
+
+    @property
+    def due(self) -> Sequence[Attempt]:
+        """The attempts that are ready, in order."""
+        return list(self._ready.values())
+
+    @property
+    def active(self) -> Sequence[Attempt]:
+        """The attempts that have begun or are ready."""
+        return [*self._begun.values(), *self._ready.values()]
 
     @property
     def is_stopping(self) -> bool:

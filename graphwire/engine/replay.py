@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from graphwire.engine.joining import join, shown_state, sides_of
 from graphwire.engine.merge import Merged
 from graphwire.engine.plan import Plan
-from graphwire.engine.records import Commit, Edited, decode_record
+from graphwire.engine.records import Commit, Edited, Forked, decode_record
 from graphwire.engine.reducers import Operations
 from graphwire.engine.scheduler import Activation, Scheduler
 from graphwire.engine.state import State
@@ -40,8 +40,12 @@ class Replay:
             ValueError: It follows from none before it: the commits are not those of an execution of this plan.
         """
         delta = decode_record(text)
-        if isinstance(delta, Edited):
+        if isinstance(delta, Forked):
+            for inner in delta.records:
+                self.commit(bytes(inner))
+        if isinstance(delta, Forked | Edited):
             self._edit(delta)
+            return None
         if not isinstance(delta, Commit) or delta.scope:
             return None
         activation = self._active(delta.activation)
@@ -62,12 +66,12 @@ class Replay:
         scheduler.complete(activation, delta.edges, self.written)
         return delta.activation
 
-    def _edit(self, record: Edited) -> None:
-        """Repeat what a person set, in every state."""
+    def _edit(self, record: Edited | Forked) -> None:
         update: dict[str, Frozen] = {key: bytes(value) for key, value in record.values.items()}
         update.update(dict.fromkeys(record.deleted, DELETE))
-        self.scheduler.map_states(lambda state: state.edited(update))
-        self.written, self._initial = self.written.edited(update), self._initial.edited(update)
+        if update:
+            self._initial, self.written = self._initial.edited(update), self.written.edited(update)
+            self.scheduler.map_states(lambda state: state.edited(update))
 
     def begun(self, activation_id: str) -> State | None:
         """Return what an active activation of the graph itself begins with; None for any other."""

@@ -37,11 +37,7 @@ class Restoring(Repeating):
 
         Those attempts are to be told as cancelled; the activations run again, as new attempts with the same key.
         """
-        for cancelled in [attempt for attempt in self._begun.values() if attempt.outcome is not None]:
-            if self.execution.in_order is not None:
-                self.execution.in_order.attempts.remove(cancelled)
-            self._close(cancelled)
-            self._follow()
+        self._close_cancelled()
         for name, newest in told.items():
             due = self._ready.get(name)
             if due is not None and newest.is_open and isinstance(due.node.behaviour, Opens) and not due.started_ns:
@@ -95,6 +91,8 @@ class Restoring(Repeating):
                 in_order.attempts.remove(attempt)
         for attempt in kept:
             self._keep(attempt, reporter, execution.now_ns() - elapsed_ns, idle_ns)
+        if self._is_fork:
+            execution.suspending.tell_again()
         execution.control.attend()
         if self._end is not None:
             execution.stop(self._end)

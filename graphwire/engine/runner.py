@@ -27,6 +27,7 @@ from graphwire.engine.ports import Claim, ExecutionEnd, ExecutionStore, Turn
 from graphwire.engine.progress import Estimate, Progress
 from graphwire.engine.records import Recorder
 from graphwire.engine.report import Reporter
+from graphwire.engine.restoring import Restoring
 from graphwire.engine.starting import Past, Start as Start, log_of, record_of
 from graphwire.engine.suspending import Interrupt
 from graphwire.engine.voice import Voice, resolver
@@ -129,19 +130,45 @@ class Runner:
     @cached_property
     def execution(self) -> Execution:
         """See the class."""
-        made = self._lanes.execution = Execution(
-            self.plan,
-            state=self._start.state,
-            options=self._start.options,
-            clock=self._clock,
-            performer=self._lanes,
-            reporter=self._report,
-            recorder=Recorder(self._outbox, self.hub) if self._is_restorable else None,
-            host=self,
-            gate=self if self._is_sync or self._is_in_order else None,
-            guards=self._guards,
-        )
+        if self._restoring is not None:
+            made = self._restoring.execution
+        else:
+            made = Execution(
+                self.plan,
+                state=self._start.state,
+                options=self._start.options,
+                clock=self._clock,
+                performer=self._lanes,
+                reporter=self._report,
+                recorder=self._recorder(),
+                host=self,
+                gate=self._own_gate(),
+                guards=self._guards,
+            )
+        self._lanes.execution = made
         return made
+
+    @cached_property
+    def _restoring(self) -> Restoring | None:
+        """The past that it goes on from; None where it begins at its entries."""
+        start = self._start
+        if start.fork is None:
+            return None
+        restoring = Restoring(self.plan, start.state, start.options, self._clock, guards=self._guards)
+        restoring.apply(start.fork)
+        return restoring
+
+    def _recorder(self) -> Recorder | None:
+        return Recorder(self._outbox, self.hub) if self._is_restorable else None
+
+    def _own_gate(self) -> "Runner | None":
+        return self if self._is_sync or self._is_in_order else None
+
+    def _go(self) -> None:
+        if self._restoring is None:
+            self.execution.start()
+        else:
+            self._restoring.go_on(self._lanes, self._report, self._recorder(), self, self._own_gate())
 
     @cached_property
     def _glances(self) -> Glances:
@@ -170,6 +197,8 @@ class Runner:
         start = self._start
         if start.claim is not None:
             self._outbox.claim(self.log.next_seq, start.claim)
+        if start.fork is not None:
+            self._outbox.commit(self.log.next_seq, self.log.next_seq, start.fork)
         self._report.execution(self._started() if self._queued is None else self._queued)
         self.hub.when_stored(self.hub.published, lambda: None if accepted.done() else accepted.set_result(None))
         await accepted
@@ -193,7 +222,10 @@ class Runner:
 
     def _started(self) -> types.ExecutionStarted:
         start = self._start
-        entry = [self.plan.nodes[index].id for index in self.plan.entry_indexes(start.options.entry)]
+        if self._restoring is None:
+            entry = [self.plan.nodes[index].id for index in self.plan.entry_indexes(start.options.entry)]
+        else:
+            entry = list(dict.fromkeys(attempt.node.id for attempt in self._restoring.due))
         return types.ExecutionStarted(
             entry=entry,
             seed=start.options.seed,
@@ -207,7 +239,7 @@ class Runner:
             return
         self._run_clock()
         self._glances.keep()
-        self._lanes.start()
+        self._lanes.start(self._go)
         await self._over.wait()
 
     def abort(self) -> None:

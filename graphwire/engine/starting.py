@@ -26,6 +26,7 @@ class Start(Struct, frozen=True):
         timeout_s, node_timeout_s: Replace the graph's limits; None for those.
         claim: Stored with the start.
         forked_from: Where it goes on from, if it is a fork.
+        fork: The record of the past that it goes on from; None where it begins at its entries.
     """
 
     state: Mapping[str, bytes] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Start(Struct, frozen=True):
     kept: bytes = b"{}"
     claim: Claim | None = None
     forked_from: ForkedFrom | None = None
+    fork: bytes | None = None
 
 
 class Past(NamedTuple):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Raw, Struct
+from msgspec.structs import replace
 
 from graphwire.clock import Clock
 from graphwire.engine.attempt import Asked, Attempt, Phase, below
@@ -140,15 +141,8 @@ class Suspending:
         seq = 0
         if self._report is not None:
             self._execution.emissions.close(attempt)
-            event = types.NodeSuspended(
-                attempt=attempt.number,
-                duration_ms=attempt.duration_ms,
-                interrupt_id=interrupt_id,
-                payload=Raw(question.payload),
-                schema=UNSET if question.schema is None else Raw(question.schema),
-                expires_at=UNSET if expires_us is None else format_timestamp(expires_us * 1000),
-            )
-            seq = self._report.node(attempt, event)
+            question_told = Interrupt(interrupt_id, attempt, question.payload, question.schema, expires_us)
+            seq = self._report.node(attempt, _told(question_told))
         if self._recorder is not None:
             self._recorder.suspended(attempt, interrupt_id, expires_us, question.payload, question.schema)
         self.suspended(Interrupt(interrupt_id, attempt, question.payload, question.schema, expires_us, seq))
@@ -167,6 +161,23 @@ class Suspending:
         attempt.scope.attempts[attempt] = None
         self.interrupts[interrupt.id] = interrupt
         self._execution.control.attend()
+
+    def rename(self, interrupt: Interrupt) -> None:
+        """Ask the same under a new name: of another execution, which goes on from here."""
+        attempt = interrupt.attempt
+        del self.interrupts[interrupt.id]
+        assert attempt.asked is not None
+        new_id = f"{attempt.activation.id}.{attempt.asked.count + 1}"
+        self.suspended(replace(interrupt, id=new_id, seq=0))
+
+    def tell_again(self) -> None:
+        """Tell of what is open in a history that does not know of it."""
+        if self._report is None:
+            return
+        for interrupt in list(self.interrupts.values()):
+            self._report.begun(interrupt.attempt, ())
+            seq = self._report.node(interrupt.attempt, _told(interrupt))
+            self.interrupts[interrupt.id] = replace(interrupt, seq=seq)
 
     # --- answered -------------------------------------------------------------------------------------------------
 
@@ -267,6 +278,18 @@ class Suspending:
         if any(attempt.scope in inner for attempt in self._execution.ready):
             return False
         return all(_is_still(attempt) for scope in scopes for attempt in scope.attempts)
+
+
+def _told(interrupt: Interrupt) -> types.NodeSuspended:
+    expires_us = interrupt.expires_us
+    return types.NodeSuspended(
+        attempt=interrupt.attempt.number,
+        duration_ms=max(0.0, interrupt.attempt.duration_ms),
+        interrupt_id=interrupt.id,
+        payload=Raw(interrupt.payload),
+        schema=UNSET if interrupt.schema is None else Raw(interrupt.schema),
+        expires_at=UNSET if expires_us is None else format_timestamp(expires_us * 1000),
+    )
 
 
 def _is_still(attempt: Attempt) -> bool:

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.databases import postgresql_schema
-from tests.live.control import awake, gates
+from tests.live.control import awake, gates, keys
 from tests.live.serving import Service, empty_database, serving
 
 
@@ -16,8 +16,10 @@ from tests.live.serving import Service, empty_database, serving
 def _closed_gates() -> Iterator[None]:
     gates.clear()
     awake.clear()
+    keys.clear()
     yield
     gates.clear()
+    keys.clear()
     awake.set()
 
 

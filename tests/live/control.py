@@ -22,3 +22,5 @@ gates: defaultdict[str, Gate] = defaultdict(Gate)
 
 awake = threading.Event()
 """Set by the test that wants threads to go on."""
+keys: list[str] = []
+"""The idempotency keys of those that note theirs."""

@@ -141,6 +141,8 @@ async def prepare(service: Service, operation: Operation) -> str:
         return await paused(service, execution)
     if operation.id == "answer_execution":
         return await paused(service, await service.start("approval"))
+    if operation.id == "retry_execution":
+        return str((await service.run("ticker", state={"count": -1}))["id"])
     finished = await service.run("ticker", state={"count": 2, "interval_ms": 1})
     return str(finished["id"])
 

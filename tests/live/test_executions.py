@@ -82,7 +82,7 @@ async def test_a_command_that_does_not_fit_is_refused_with_those_that_do(service
 
     assert answer.status_code == 409
     assert answer.json()["code"] == "command_not_allowed"
-    assert (answer.json()["current"], answer.json()["allowed"]) == ("completed", [])
+    assert (answer.json()["current"], answer.json()["allowed"]) == ("completed", ["fork"])
 
 
 async def test_fifty_cancels_at_once_end_one_execution_once(service: Service) -> None:

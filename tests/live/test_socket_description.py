@@ -27,8 +27,9 @@ PREPARED: Final[Mapping[str, tuple[str, Any]]] = {
     "execution.step": _BREAKS,
     "execution.edit_state": _BREAKS,
     "execution.input": ("approval", {}),
+    "execution.retry": ("ticker", {"state": {"count": -1}}),
 }
-"""What the examples of commands need that are for executions that are paused."""
+"""What the examples of commands need that are for executions that are paused, or have failed."""
 PUBLISHED: Final = "@asyncapi/specs/schemas/3.0.0.json"
 
 
@@ -99,7 +100,9 @@ async def tried(service: Service, name: str) -> dict[str, Any]:
         graph, options = PREPARED.get(name, ("ticker", {"state": {"count": 500, "interval_ms": 20}}))
         started = await client.result("execution.start", graph_id=graph, **options)
         execution = started["execution"]["id"]
-        if name in PREPARED:
+        if name == "execution.retry":
+            await service.events(execution)
+        elif name in PREPARED:
             await paused(service, execution)
         await client.result("execution.subscribe", execution_id=execution)
         while (await client.event())["seq"] < 2:

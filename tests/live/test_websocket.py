@@ -145,7 +145,7 @@ async def test_cancel_answers_with_its_number_and_its_effect_follows(service: Se
     accepted = next(event for event in events if event["type"] == "command_accepted")
     assert reply == again == {"applied_seq": accepted["seq"]}
     assert events[-2]["data"]["reason"] == "enough"
-    assert (late["code"], late["current"], late["allowed"]) == ("command_not_allowed", "cancelled", [])
+    assert (late["code"], late["current"], late["allowed"]) == ("command_not_allowed", "cancelled", ["fork"])
 
 
 async def test_a_start_with_a_key_is_carried_out_once_over_each_transport(service: Service) -> None:

@@ -17,6 +17,7 @@ from app.api.schemas.commands import (
     StepRequest,
 )
 from app.api.schemas.examples import BREAKPOINTS, EDITS, EXECUTION_ID, INPUTS, MODELS
+from app.api.schemas.forks import PARAMS as FORKED
 from app.api.schemas.start import StartRequest
 from app.transports.dialects.names import DialectName
 from graphwire.graphs.fields import FromList, Given
@@ -229,5 +230,6 @@ EXAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "params": {"execution_id": EXECUTION_ID, "patch": EDITS["change"]["value"]},
         "result": {"applied_seq": 12},
     },
+    **FORKED,
 }
 """By method: parameters, and what they may result in."""

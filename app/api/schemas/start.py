@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.schemas.commands import BreakpointList
+from app.services.forks import Wanted
 from app.services.starts import Wishes
 from graphwire.graphs.definition import Id, Limits
 from graphwire.graphs.fields import FromList, Given
@@ -57,3 +58,34 @@ class StartRequest(BaseModel):
             metadata=self.metadata,
             priority=self.priority,
         )
+
+
+class ForkRequest(BaseModel):
+    """From where a fork goes on, and with what. Every field may be left out, and so may the body."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    at: Annotated[
+        int | None,
+        Field(ge=1, le=2**63 - 1, description="As of the last commit at or before this event; default: the last one."),
+        Given(),
+    ] = None
+    state: dict[str, Any] = Field(default={}, description="Replaces values of the state there, key by key.")
+    version: Annotated[
+        int | None, Field(ge=1, le=2**31 - 1, description="Of the graph; default: that of the execution."), Given()
+    ] = None
+    entry: Annotated[
+        Annotated[tuple[Id, ...], FromList(), Field(min_length=1)] | None,
+        Field(description="Begin anew at these nodes, with the state there."),
+        Given(),
+    ] = None
+
+    def wanted(self) -> Wanted:
+        """Return this body in the service's terms."""
+        return Wanted(self.at, self.state, self.version, self.entry)
+
+
+class RetryRequest(BaseModel):
+    """There is nothing to say. The body may be empty."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)

@@ -187,7 +187,12 @@ class FoldingReader:
 
     async def _reached(self, event: Published) -> bool:
         """Go to the state behind an event; False where it is not stored yet, and the reader is woken then."""
-        if self._states is None or event.type not in COMMITTING:
+        if self._states is None:
+            return True
+        if event.type == "execution_started":  # a fork goes on from there; shown only when it is stored
+            await self._states.to_seq(event.seq)
+            return True
+        if event.type not in COMMITTING:
             return True
         hub = self._reader.hub
         if event.seq > hub.stored:
