@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from graphwire import Graph
+from graphwire import Context, Graph
 from graphwire.engine.breakpoints import Breakpoint
 from graphwire.engine.commands import Cancel, EditState, Pause, Resume, SetBreakpoints, Step
 from graphwire.engine.options import Options
@@ -469,3 +469,33 @@ async def test_an_edit_that_does_not_fit_changes_nothing(patch: dict[str, Any], 
 
         assert [(each.pointer, each.code) for each in refused.value.problems] == [problem]
         assert _state(runner) == before
+
+
+@both_orders
+async def test_a_retry_that_is_due_while_it_is_paused_begins_when_it_is_resumed(options: Options) -> None:
+    gate, begun = asyncio.Event(), asyncio.Event()
+
+    async def node(ctx: Context) -> dict[str, Any]:
+        begun.set()
+        await gate.wait()
+        if ctx.attempt == 1:
+            raise ValueError("not yet")
+        return {"attempt": ctx.attempt}
+
+    graph = Graph("g").node(node, retry={"delay_s": 0, "jitter": "none"})
+    async with hosted() as host:
+        runner = await host.start(host.runner(graph, options=options))
+        await begun.wait()
+        await runner.command(Pause())
+        gate.set()
+        await became(runner, "paused")
+        for _ in range(20):
+            await turn()
+        waiting = runner.hub.published
+        await runner.command(Resume())
+        events = await host.ended(runner)
+
+    kinds = [event.type for event in events]
+    assert kinds.index("retry_scheduled") < kinds.index("execution_paused") < kinds.index("execution_resumed")
+    assert kinds.index("retry_attempted") > kinds.index("execution_resumed") >= waiting
+    assert kinds[-2] == "execution_completed"

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import given, settings, strategies as st
 
-from graphwire import GraphDefinition
+from graphwire import GraphDefinition, Guards
 from graphwire.clock import FakeClock
 from graphwire.engine.attempt import Attempt, Phase
 from graphwire.engine.ending import End
@@ -26,6 +26,11 @@ from graphwire.types import ExecutionId, GraphId
 from tests.engine.running import check_laws
 
 MOVES = 2_000
+GUARDS: dict[str, Any] = {
+    "circuit_breaker": {"name": "one", "failure_threshold": 2, "open_s": 1, "half_open_attempts": 1},
+    "quarantine": {"failures": 1, "duration_s": 1},
+    "fallback": {"c": 0},
+}
 
 
 async def never_called() -> None: ...
@@ -40,7 +45,7 @@ class Stage:
         self._interrupted: list[Attempt] = []
         self._timed: list[Attempt] = []
         self._soon: list[Callable[[], None]] = []
-        clock = FakeClock()
+        clock = self._clock = FakeClock()
         self.hub = Hub()
         log = EventLog(ExecutionId("e"), GraphId("g"), clock, self.hub)
         outbox = ExecutionOutbox(ExecutionId("e"), self.hub, _NoStore())  # type: ignore[arg-type]  # only submit is used
@@ -52,6 +57,7 @@ class Stage:
             performer=self,
             reporter=Reporter(log, outbox, full=False),
             recorder=None,
+            guards=Guards(clock),
         )
 
     def interrupt(self, attempt: Attempt) -> None:
@@ -132,6 +138,7 @@ class Stage:
     def _wake(self) -> None:
         attempt = self._timed.pop(self._random.randrange(len(self._timed)))
         if attempt.phase is Phase.WAITING:
+            self._clock.advance(0.5)
             self.execution.retrying.wake(attempt)
         elif attempt.phase is Phase.SLEEPING and self._random.random() < 0.7:
             self.execution.finish(attempt)
@@ -157,6 +164,9 @@ def bodies(draw: st.DrawFn, names: Any, depth: int = 0) -> dict[str, Any]:
         policy = draw(st.sampled_from([None, "fail", "continue", "skip"]))
         if policy:
             node["on_error"] = policy
+        guard = draw(st.sampled_from(["none", "none", *GUARDS]))
+        if guard in GUARDS:
+            node[guard] = GUARDS[guard]
         if draw(st.booleans()):
             node["retry"] = {"max_attempts": draw(st.integers(1, 3)), "delay_s": draw(st.sampled_from([0, 5]))}
         if node["type"] == "function":
