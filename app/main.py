@@ -244,6 +244,7 @@ def _launcher(
         room,
         ring_events=settings.ring_events,
         ring_bytes=settings.ring_bytes,
+        tracebacks=settings.expose_tracebacks,
     )
 
 

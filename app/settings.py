@@ -140,6 +140,10 @@ class Settings(BaseSettings):
     max_json_depth: int = Field(default=100, ge=1, le=500, description="Deepest nesting of a body.")
     max_nodes: int = Field(default=10_000, ge=1, description="Most nodes of a graph.")
     max_edges: int = Field(default=50_000, ge=0, description="Most edges of a graph.")
+    expose_tracebacks: bool = Field(
+        default=False,
+        description="Errors of nodes show where in the code they were raised (`traceback`), to all who read them.",
+    )
     max_executions: int = Field(
         default=10_000,
         ge=1,

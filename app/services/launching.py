@@ -52,6 +52,7 @@ class Launcher:
         *,
         ring_events: int,
         ring_bytes: int,
+        tracebacks: bool = False,
     ) -> None:
         self._graphs = graphs
         self._repository = repository
@@ -63,6 +64,7 @@ class Launcher:
         self._room = room
         self._ring_events = ring_events
         self._ring_bytes = ring_bytes
+        self._tracebacks = tracebacks
         self._durations: dict[tuple[GraphId, int], tuple[float, Mapping[str, float]]] = {}
 
     async def launch(self, graph_id: GraphId, wishes: Wishes, claim: Claim | None) -> Runner:
@@ -148,6 +150,8 @@ class Launcher:
         past: Past | None = None,
     ) -> Runner:
         """Return the runner of an execution."""
+        if self._tracebacks:
+            start = replaced(start, options=replaced(start.options, tracebacks=True))
         hub = Hub(
             ring_events=self._ring_events,
             ring_bytes=self._ring_bytes,

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from graphwire.clock import Clock
 from graphwire.engine import routing
 from graphwire.engine.attempt import Attempt
 from graphwire.engine.guarding import Guarding
 from graphwire.engine.plan import ERRORS, Route
-from graphwire.engine.policies.failure import describe, is_for_good, names_of, retry_after_of
+from graphwire.engine.policies.failure import describe, is_for_good, names_of, retry_after_of, traceback_of
 from graphwire.engine.policies.retry import Failed
 from graphwire.engine.records import Recorder
 from graphwire.engine.report import Reporter
@@ -55,6 +56,8 @@ class Failing:
             failure = error
         else:
             failure = describe(error, node=node.id, activation=attempt.activation.id, attempt=attempt.number)
+            if self._execution.options.tracebacks:
+                failure = replace(failure, traceback=traceback_of(error))
         if node.retry is not None or node.guard is not None:
             failed = failed_by(failure, error, self._clock.wall_ns() / 1e9)
             if node.guard is not None:

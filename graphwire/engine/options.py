@@ -13,6 +13,7 @@ class Options(Struct, frozen=True):
     Attributes:
         entry: Entry nodes by id; None for the definition's.
         breakpoints: Valid for the plan.
+        tracebacks: Errors show where in the code they were raised.
         max_steps, max_parallelism, max_state_bytes, max_events_per_activation: None for the plan's.
     """
 
@@ -24,3 +25,4 @@ class Options(Struct, frozen=True):
     max_state_bytes: int | None = None
     max_events_per_activation: int | None = None
     breakpoints: Sequence[Breakpoint] = ()
+    tracebacks: bool = False

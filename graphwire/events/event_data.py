@@ -46,4 +46,5 @@ class Failure(Struct, frozen=True, kw_only=True):
     activation: Annotated[str, Meta(description="The node's activation.")] | UnsetType = UNSET
     attempt: Attempt | UnsetType = UNSET
     path: Path | UnsetType = UNSET
+    traceback: Annotated[str, Meta(description="Where in the code; only where a setting says so.")] | UnsetType = UNSET
     is_transient: Annotated[bool, Meta(description="Whether it may well be over the next time.")] | UnsetType = UNSET

@@ -1,13 +1,12 @@
 """Retries, circuit breakers and fallbacks of graphs that came over HTTP."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.databases import on_each_database
-from tests.live.serving import Service, types
-
-pytestmark = on_each_database
+from tests.live.serving import Service, serving, types
 
 SLOW: dict[str, Any] = {"id": "slow", "type": "delay", "config": {"seconds": 60}, "timeout_s": 0.01}
 RETRY_SCHEDULED = 4
@@ -21,6 +20,7 @@ async def put(service: Service, **node: Any) -> None:
 
 
 @pytest.mark.capability("RES-05", "RES-07", "RES-10")
+@on_each_database
 async def test_a_node_is_tried_again_and_its_fallback_stands_in(service: Service) -> None:
     await put(service, retry=AT_ONCE, fallback="late")
 
@@ -45,6 +45,7 @@ async def test_a_node_is_tried_again_and_its_fallback_stands_in(service: Service
 
 
 @pytest.mark.capability("RES-08", "RES-09")
+@on_each_database
 async def test_executions_share_the_breaker_of_a_node(service: Service) -> None:
     await put(service, circuit_breaker={"failure_threshold": 2})
 
@@ -54,6 +55,7 @@ async def test_executions_share_the_breaker_of_a_node(service: Service) -> None:
 
 
 @pytest.mark.bad_input(99)
+@on_each_database
 async def test_a_cancellation_during_the_wait_for_a_retry_is_stored_as_the_only_outcome(service: Service) -> None:
     await put(service, retry={"delay_s": 3_600, "max_delay_s": 3_600, "jitter": "none"})
     execution = await service.start("made")
@@ -88,3 +90,17 @@ async def test_the_schema_of_a_node_names_the_fields_of_its_policies(service: Se
     assert {"max_attempts", "strategy", "on", "time_budget_s"} <= schemas["Retry"]["properties"].keys()
     assert {"name", "failure_threshold", "open_s"} <= schemas["CircuitBreaker"]["properties"].keys()
     assert {"failures", "duration_s"} <= schemas["Quarantine"]["properties"].keys()
+
+
+@pytest.mark.capability("RES-14")
+@pytest.mark.parametrize("is_exposed", [False, True])
+async def test_an_error_shows_its_traceback_only_where_a_setting_says_so(tmp_path: Path, is_exposed: bool) -> None:
+    async with serving(tmp_path, expose_tracebacks=is_exposed) as service:
+        await put(service, retry=AT_ONCE)
+        execution = (await service.run("made"))["id"]
+        text = (await service.client.get(f"/executions/{execution}")).text
+        events = (await service.client.get(f"/executions/{execution}/events")).text
+
+    for shown in (text, events):
+        assert ("traceback" in shown) is is_exposed
+        assert ("NodeTimeout: " in shown) is is_exposed

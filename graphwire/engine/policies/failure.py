@@ -1,5 +1,6 @@
 """What an exception becomes: pure decisions. What follows from it is decided by the policies beside."""
 
+import traceback
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -9,6 +10,7 @@ from graphwire.errors import GraphwireError
 from graphwire.events.types import Failure
 
 MAX_MESSAGE = 2_000
+MAX_TRACEBACK = 8_000
 MAX_RETRY_AFTER_S: Final = 3_600.0
 TRANSIENT: Final = frozenset({"timeout", "network", "rate_limit", "service_unavailable"})
 """Codes of failures that may well be over the next time."""
@@ -55,6 +57,16 @@ def describe(error: BaseException, *, node: str, activation: str, attempt: int) 
         attempt=attempt,
         is_transient=told if isinstance(told, bool) else code in TRANSIENT,
     )
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return where in the code an exception was raised, the end of it, as Python prints it."""
+    try:
+        text = "".join(traceback.format_exception(error))
+    except Exception as broken:  # border: the text is made by the node's own code
+        text = f"(no traceback: printing it raised {type(broken).__name__})"
+    text = text if len(text) <= MAX_TRACEBACK else "…" + text[-MAX_TRACEBACK:]
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def code_of(error: BaseException) -> str:
