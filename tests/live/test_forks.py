@@ -13,6 +13,7 @@ from tests.live.test_graphs import definition
 pytestmark = on_each_database
 
 KEY = {"Idempotency-Key": "fork-1"}
+ANSWER = {"value": {"ok": True}}
 
 
 async def fork(service: Service, execution: str, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
@@ -245,3 +246,35 @@ async def test_a_version_that_the_past_does_not_fit_is_refused_with_what_does_no
     assert [each["pointer"] for each in answer.json()["errors"]] == ["/version"]
     assert "b" in answer.json()["errors"][0]["detail"]
     assert "stream_end" in types(await service.events(original))
+
+
+async def test_what_waits_for_an_answer_waits_on_under_another_name(service: Service) -> None:
+    original = await service.start("asking")
+    asked = await waiting(service, original)
+
+    made = (await fork(service, original)).json()["id"]
+    again = await waiting(service, made)
+
+    assert (again["payload"], again["interrupt_id"] == asked["interrupt_id"]) == (asked["payload"], False)
+    old = await service.client.post(f"/executions/{made}/input", json={**ANSWER, "interrupt_id": asked["interrupt_id"]})
+    new = await service.client.post(f"/executions/{made}/input", json={**ANSWER, "interrupt_id": again["interrupt_id"]})
+    assert (old.status_code, new.status_code) == (404, 202)
+    assert (await service.client.get(f"/executions/{original}")).json()["status"] == "paused"
+    await service.client.post("/executions/cancel", json={"graph": ["asking"]})
+    assert types(await service.events(made))[-1] == "stream_end"
+
+
+async def waiting(service: Service, execution: str) -> dict[str, Any]:
+    """Wait until an execution waits for input; return the data of its question."""
+    after, asked = 0, {}
+    while True:
+        query = {"after": after, "wait": 5}
+        page = await service.client.get(
+            f"/executions/{execution}/events", params=query, headers={"Accept": "application/json"}
+        )
+        for event in page.json()["events"]:
+            if event["type"] == "node_suspended":
+                asked = event["data"]
+            if event["type"] == "execution_paused":
+                return asked
+        after = page.json()["next"]

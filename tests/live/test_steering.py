@@ -11,7 +11,7 @@ from tests.live.serving import Service
 from tests.live.sockets import socket
 from tests.live.test_documented_examples import paused
 
-ALLOWED_WHILE_PAUSED = ["cancel", "resume", "step", "input", "set_breakpoints", "edit_state"]
+ALLOWED_WHILE_PAUSED = ["cancel", "resume", "step", "input", "set_breakpoints", "edit_state", "fork"]
 
 
 async def command(service: Service, execution: str, name: str, body: Any = None, **headers: str) -> int:
@@ -92,7 +92,7 @@ async def test_what_does_not_fit_is_refused_with_what_does(service: Service) -> 
     assert resumed.status_code == edited.status_code == again.status_code == late.status_code == 409
     problem = resumed.json()
     assert (problem["code"], problem["current"]) == ("command_not_allowed", "running")
-    assert problem["allowed"] == ["cancel", "pause", "input", "set_breakpoints"]
+    assert problem["allowed"] == ["cancel", "pause", "input", "set_breakpoints", "fork"]
     assert again.json()["allowed"] == ALLOWED_WHILE_PAUSED
     assert late.json()["current"] == "completed"
     assert unknown.status_code == 404
@@ -214,7 +214,7 @@ async def test_all_commands_work_over_a_socket_with_the_same_refusals(service: S
         await ws.result("execution.resume", execution_id=execution)
     await ended(service, execution)
 
-    assert refused["allowed"] == ["cancel", "pause", "input", "set_breakpoints"]
+    assert refused["allowed"] == ["cancel", "pause", "input", "set_breakpoints", "fork"]
     assert wrong["error"]["data"]["errors"][0]["pointer"] == "/params/breakpoints/0/node"
     assert reserved["errors"][0]["pointer"] == "/params/patch/errors"
     assert (await state(service, execution))["n"] == 16
