@@ -61,6 +61,7 @@ BARRIERS = {
     "stream_end",
     "command_accepted",
     "execution_queued",
+    "execution_paused",
 }
 
 
