@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from graphwire import Graph
-from graphwire.engine.commands import Input, Resume
+from graphwire.engine.commands import EditState, Input, Resume
 from graphwire.engine.options import Options
 from graphwire.engine.runner import Runner
 from graphwire.errors import CommandNotAllowed, InvalidInput
@@ -138,3 +138,22 @@ async def test_a_while_asks_until_the_answer_suits() -> None:
         _, state = await ended(host, runner)
 
     assert state == {"done": True}
+
+
+@both_orders
+async def test_what_a_person_edits_inside_a_loop_is_what_stands(options: Options) -> None:
+    body = Graph("b").node("count", "transform", {"set": {"n": "state.n + 1", "log": "state.n"}})
+    body.node("ask", "human_input", {"prompt": "Go on?"}, output="go").edge("count", "ask")
+    graph = Graph("g", state={"n": 0, "go": True}, reducers={"log": "append"})
+    graph.node("loop", "while", {"condition": "state.go", "body": body})
+    async with hosted() as host:
+        runner = await started(host, graph, options)
+        await runner.command(Input(open_interrupt(runner), True))
+        await became(runner, "paused")
+        await runner.command(EditState({"n": 10, "log": ["edited"]}))
+        await runner.command(Input(open_interrupt(runner), True))
+        await became(runner, "paused")
+        await runner.command(Input(open_interrupt(runner), False))
+        _, state = await ended(host, runner)
+
+    assert state == {"n": 11, "go": False, "log": ["edited", 10]}

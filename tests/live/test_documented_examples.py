@@ -123,8 +123,10 @@ async def prepare(service: Service, operation: Operation) -> str:
     """Bring about what the examples of an operation presuppose; returns the execution that they are about."""
     client = service.client
     if operation.id in CHANGES:
-        graph = next(iter(_document("/graphs", "post")["examples"].values()))["value"]
-        await client.delete("/graphs/discount", params={"force": "true"})
+        graphs = [each["value"] for each in _document("/graphs", "post")["examples"].values()]
+        graph = graphs[0]
+        for each in graphs:
+            await client.delete(f"/graphs/{each['id']}", params={"force": "true"})
         if operation.id != "create_graph":
             created = await client.post("/graphs", json=graph)
             assert created.status_code == 201

@@ -107,7 +107,49 @@ _BROKEN: Final = {
     "nodes": [{"id": "a", "type": "transfrom"}],
     "edges": [{"source": "a", "target": "b"}],
 }
-GRAPHS: Final[Mapping[str, Any]] = {"conditions": {"summary": "A price with a discount", "value": GRAPH}}
+_RESTOCK: Final = {
+    "id": "restock",
+    "name": "Restock",
+    "state": {"initial": {"stock": 4, "wanted": 10, "country": "SE"}},
+    "nodes": [
+        {
+            "id": "order",
+            "type": "while",
+            "config": {
+                "condition": "state.stock < state.wanted",
+                "body": {"id": "add", "type": "transform", "config": {"set": {"stock": "state.stock + 3"}}},
+            },
+        },
+        {
+            "id": "freight",
+            "type": "subgraph",
+            "config": {"graph": "parcel_price"},
+            "input": {"kg": "state.stock * 2"},
+        },
+        {
+            "id": "size",
+            "type": "switch",
+            "config": {"cases": [{"when": "state.price > 1000", "then": "approve"}], "default": "send"},
+        },
+        {
+            "id": "approve",
+            "type": "human_input",
+            "config": {"prompt": "Spend {{ state.price }} on freight?", "schema": {"type": "boolean"}},
+        },
+        {"id": "send", "type": "template", "config": {"text": "{{ state.stock }} pieces for {{ state.price }}"}},
+    ],
+    "edges": [
+        {"source": "order", "target": "freight"},
+        {"source": "freight", "target": "size"},
+        {"source": "size", "target": "approve"},
+        {"source": "size", "target": "send"},
+        {"source": "approve", "target": "send", "when": "result"},
+    ],
+}
+GRAPHS: Final[Mapping[str, Any]] = {
+    "conditions": {"summary": "A price with a discount", "value": GRAPH},
+    "composed": {"summary": "A loop, another graph, a choice and a question", "value": _RESTOCK},
+}
 CHANGED_GRAPHS: Final[Mapping[str, Any]] = {"changed": {"summary": "The discount begins earlier", "value": _GRAPH_2}}
 JUDGED_GRAPHS: Final[Mapping[str, Any]] = {
     **GRAPHS,
