@@ -84,6 +84,14 @@ class Line(Generic[Key]):
                     best = place, key
         return best
 
+    def first_of(self, priority: Priority) -> Key | None:
+        """Return the one that came first with a priority; None where nobody did."""
+        return next(iter(self._levels[LEVELS[priority]]), None)
+
+    def overdue(self, since_s: float) -> list[Key]:
+        """Return those that came at this time or before."""
+        return [key for waiting in self._levels for key, entry in waiting.items() if entry.since_s <= since_s]
+
     def place(self, key: Key, now_s: float) -> Place:
         """Return where one stands."""
         return self._place(self._levels[self._level_of[key]][key], now_s)
