@@ -41,6 +41,7 @@ from app.services.executions import ExecutionService
 from app.services.folders import Folders
 from app.services.foreign import ForeignService
 from app.services.forks import ForkService
+from app.services.governance import Governance
 from app.services.graphs import GraphService
 from app.services.idempotency import Idempotency
 from app.services.interrupted import end_interrupted
@@ -54,7 +55,7 @@ from app.services.retention import Retention
 from app.services.retention_policy import Limits
 from app.services.service_log import ServiceLog
 from app.services.streams import StreamService
-from app.settings import Settings, closing_s, database_url, max_readers
+from app.settings import Settings, closing_s, database_url, governor_options, max_readers
 from app.storage.database import Database
 from app.storage.opening import open_database
 from app.storage.repositories.checkpoints import CheckpointRepository
@@ -160,7 +161,9 @@ def _lifespan(settings: Settings, sinks: Sequence[Sink]) -> Any:
             store.when_changed(announcements.storage_changed)
             delivered = await stack.enter_async_context(_sinks(settings, sinks, announcements))
             supervisor = await stack.enter_async_context(Supervisor(drain_s=settings.drain_s))
-            state = _services(settings, clock, database, store, supervisor, delivered, announcements)
+            governance = await stack.enter_async_context(_governance(settings, clock))
+            state = _services(settings, clock, database, store, supervisor, delivered, announcements, governance)
+            state["governance"] = governance
             await stack.enter_async_context(state["service_log"])
             stack.callback(state["presence"].close)
             stack.callback(state["beside"].close)
@@ -223,6 +226,16 @@ def _graphs(settings: Settings, clock: Clock, database: Database, supervisor: Su
     )
 
 
+@asynccontextmanager
+async def _governance(settings: Settings, clock: Clock) -> AsyncIterator[Governance | None]:
+    options = governor_options(settings)
+    if options is None:
+        yield None
+        return
+    async with Governance(options, clock) as governance:
+        yield governance
+
+
 def _launcher(
     settings: Settings,
     clock: Clock,
@@ -232,6 +245,7 @@ def _launcher(
     announcements: Announcements,
     registered: GraphService,
     room: Room,
+    governance: Governance | None,
 ) -> Launcher:
     policy = Admission(max_running=settings.max_running, ageing_s=settings.queue_ageing_s)
     return Launcher(
@@ -242,6 +256,7 @@ def _launcher(
         Admissions(policy, supervisor, clock, announcements.announce),
         clock,
         room,
+        governance,
         ring_events=settings.ring_events,
         ring_bytes=settings.ring_bytes,
         tracebacks=settings.expose_tracebacks,
@@ -256,6 +271,7 @@ def _services(
     supervisor: Supervisor,
     sinks: Sinks,
     announcements: Announcements,
+    governance: Governance | None,
 ) -> dict[str, Any]:
     registered = _graphs(settings, clock, database, supervisor)
     room = Room()
@@ -281,7 +297,7 @@ def _services(
         presence,
         sinks,
         elsewhere,
-        _launcher(settings, clock, database, store, supervisor, announcements, registered, room),
+        _launcher(settings, clock, database, store, supervisor, announcements, registered, room, governance),
         clock,
         max_executions=settings.max_executions,
     )

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from msgspec.structs import replace
 from platformdirs import user_data_path
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.security.hosts import read_host_name, read_origin
 from app.security.keys import read_keys
+from graphwire.engine.policies.governor import PRESETS, Options
 from graphwire.errors import InvalidInput
 from graphwire.events.filters import parse_filter
 from graphwire.near_names import near_name
@@ -161,6 +163,28 @@ class Settings(BaseSettings):
         description="Time after which an execution that waits counts as one priority higher, so that none waits for "
         "ever; 0 leaves priorities as they are.",
     )
+    governance: Literal["off", "default", "development", "production", "performance"] = Field(
+        default="off",
+        description="How fast nodes may begin, by the load of the machine; `off` lets them begin as they are ready.",
+    )
+    governance_rate: float | None = Field(
+        default=None, gt=0, description="Nodes of cost 1 and priority `normal` that begin in a second."
+    )
+    governance_burst: float | None = Field(
+        default=None, ge=1, description="How many may begin at once after a time in which none did."
+    )
+    governance_cpu_percent: float | None = Field(
+        default=None, gt=0, le=100, description="Load of the processors from which on only what is critical begins."
+    )
+    governance_cpu_soft_percent: float | None = Field(
+        default=None, ge=0, le=100, description="Load of the processors from which on less begins."
+    )
+    governance_memory_mb: float | None = Field(
+        default=None, ge=0, description="Free memory, in MiB, below which only what is critical begins."
+    )
+    governance_max_wait_s: float | None = Field(
+        default=None, gt=0, description="Time after which a node that may not begin fails (`budget_exhausted`)."
+    )
     foreign_idle_s: float = Field(
         default=3_600.0,
         ge=0,
@@ -252,6 +276,11 @@ class Settings(BaseSettings):
         "Other open responses get a tenth of it before, and the store a tenth after, but a second each.",
     )
 
+    @model_validator(mode="after")
+    def _is_sound(self) -> "Settings":
+        governor_options(self)
+        return self
+
 
 def closing_s(settings: Settings) -> float:
     """Return how long open responses may take at a shutdown before the executions have their time, and the store after.
@@ -259,6 +288,19 @@ def closing_s(settings: Settings) -> float:
     Where the executions have little time, a stream still needs a moment to be told.
     """
     return max(1.0, settings.drain_s * 0.1)
+
+
+def governor_options(settings: Settings) -> Options | None:
+    """Return how fast nodes may begin; None where nothing is governed.
+
+    Raises:
+        ValueError: The settings make no sense together.
+    """
+    if settings.governance == "off":
+        return None
+    names = ("rate", "burst", "cpu_percent", "cpu_soft_percent", "memory_mb", "max_wait_s")
+    given = {name: getattr(settings, f"governance_{name}") for name in names}
+    return replace(PRESETS[settings.governance], **{name: value for name, value in given.items() if value is not None})
 
 
 def database_url(settings: Settings) -> str:

@@ -233,6 +233,12 @@ class NodeQuarantined(NodeError):
     code, title = "node_quarantined", "Node in quarantine"
 
 
+class BudgetExhausted(NodeError):
+    """A node waited too long for leave to begin: the service does as much as it may."""
+
+    code, title = "budget_exhausted", "Budget exhausted"
+
+
 class RoutingError(NodeError):
     """An expression on an outgoing edge, or a ``Goto``, failed."""
 

@@ -10,6 +10,7 @@ from app.services.checkpoints import CheckpointService
 from app.services.executions import ExecutionService
 from app.services.foreign import ForeignService
 from app.services.forks import ForkService
+from app.services.governance import Governance
 from app.services.graphs import GraphService
 from app.services.readiness import Readiness
 from app.services.retention import Retention
@@ -76,6 +77,12 @@ async def get_retention(connection: HTTPConnection) -> Retention:
     return retention
 
 
+async def get_governance(connection: HTTPConnection) -> Governance | None:
+    """Return what governs how fast nodes begin; None where nothing does."""
+    governance: Governance | None = connection.state.governance
+    return governance
+
+
 async def get_bounds(connection: HTTPConnection) -> Bounds:
     """Return what bounds requests and streams."""
     bounds: Bounds = connection.state.bounds
@@ -90,4 +97,5 @@ Graphs = Annotated[GraphService, Depends(get_graphs)]
 Streams = Annotated[StreamService, Depends(get_streams)]
 Deletions = Annotated[Retention, Depends(get_retention)]
 Ready = Annotated[Readiness, Depends(get_readiness)]
+Governing = Annotated[Governance | None, Depends(get_governance)]
 BoundsDep = Annotated[Bounds, Depends(get_bounds)]

@@ -297,6 +297,10 @@ _OF_STATES: Mapping[str, Advice] = {
 
 _OF_EXECUTIONS: Mapping[str, Advice] = {
     "exception": Advice("Mend the node's code; `type` and `message` of the error are those of the exception."),
+    "budget_exhausted": Advice(
+        "The machine is busy: start less at once, give the node a higher `priority` or a lower `cost`, or have the "
+        "operator raise `GRAPHWIRE_GOVERNANCE_RATE`. `GET /governance` shows how things stand."
+    ),
     "timeout": Advice(
         "Raise `timeout_s` of the node, or `limits.timeout_s` of the start; or make the work smaller. `on_error` and "
         "an error edge say how the graph goes on."

@@ -12,6 +12,7 @@ from app.services.starts import Wishes, graphs_of, prepare, rules_of, wishes_of
 from app.storage.repositories.executions import ExecutionRepository, UnfinishedExecution
 from graphwire.clock import Clock
 from graphwire.engine.guards import Guards
+from graphwire.engine.permitting import Permits
 from graphwire.engine.plan import Plan
 from graphwire.engine.policies.admission import Rules
 from graphwire.engine.ports import Claim, ExecutionStore
@@ -38,6 +39,7 @@ class Launcher:
 
     Args:
         admissions: Says which of them begin, and which have to wait.
+        permits: Says how fast their nodes begin; None where nothing is governed.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Launcher:
         admissions: Admissions,
         clock: Clock,
         room: Room,
+        permits: Permits | None = None,
         *,
         ring_events: int,
         ring_bytes: int,
@@ -62,6 +65,7 @@ class Launcher:
         self._clock = clock
         self._guards = Guards(clock)
         self._room = room
+        self._permits = permits
         self._ring_events = ring_events
         self._ring_bytes = ring_bytes
         self._tracebacks = tracebacks
@@ -159,7 +163,7 @@ class Launcher:
             room=self._room,
             first_seq=1 if past is None else past.events + 1,
         )
-        return Runner(
+        runner = Runner(
             plan,
             start,
             id=id,
@@ -173,6 +177,9 @@ class Launcher:
             queued=queued,
             past=past,
         )
+        if self._permits is not None:
+            runner.govern(self._permits, start.priority)
+        return runner
 
     async def _estimate(self, plan: Plan) -> Estimate:
         """Judge by earlier executions. What they took is looked up again, in the background, when it is old."""

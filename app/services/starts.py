@@ -143,6 +143,7 @@ def prepare(wishes: Wishes, plan: Plan, claim: Claim | None = None) -> Start:
         told=msgspec.json.encode(told),
         kept=msgspec.json.encode(kept),
         claim=claim,
+        priority=wishes.priority,
     )
 
 

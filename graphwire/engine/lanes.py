@@ -17,10 +17,13 @@ from typing import Any, Protocol
 from graphwire.engine.attempt import Attempt
 from graphwire.engine.context import Context
 from graphwire.engine.offspring import Offspring, end_children
+from graphwire.engine.permitting import Permits, Wait
+from graphwire.engine.policies.governor import Lease
 from graphwire.engine.results import Goto, Result
 from graphwire.engine.timers import Timers, timed_out
-from graphwire.errors import InputError, NodeError, quoted
+from graphwire.errors import BudgetExhausted, InputError, NodeError, quoted
 from graphwire.graphs.behaviour import Call, Compute, Missing, Mode, Parameter
+from graphwire.types import Priority
 from graphwire.values import thaw
 
 SLICE_NS = 1_000_000
@@ -88,9 +91,13 @@ class Lane:
         is_lost: The lane was given up: the execution goes on without it.
         error: What an interrupted attempt fails with; None if it is cancelled.
         children: Tasks that its attempt has made and that are not done.
+        lease: Its leave to run the attempt; ``asks``: its wait for one; ``is_refused``: that took too long.
     """
 
-    __slots__ = ("attempt", "children", "error", "future", "in_thread", "is_interrupted", "is_lost", "task", "timer")
+    __slots__ = (
+        "asks", "attempt", "children", "error", "future", "in_thread", "is_interrupted", "is_lost", "is_refused",
+        "lease", "task", "timer",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.task: asyncio.Task[None] | None = None
@@ -101,6 +108,9 @@ class Lane:
         self.error: NodeError | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.future: Future[Any] | None = None
+        self.lease: Lease | None = None
+        self.asks: Wait | None = None
+        self.is_refused = False
         self.children: set[asyncio.Future[Any]] | None = None
 
     @property
@@ -128,6 +138,9 @@ class Lanes(Timers):
         self._surroundings = surroundings
         super().__init__(node_timeout_s)
         self._grace_s = grace_s
+        self._permits: Permits | None = None
+        self._priority: Priority = "normal"
+        self._asking = 0
         self._lanes: set[Lane] = set()
         self._is_starting = False
         self._slice_ends = 0
@@ -139,7 +152,7 @@ class Lanes(Timers):
 
     def wake(self) -> None:
         """See to it that somebody takes what is ready."""
-        if self.execution.has_ready and not self._is_starting and not self._is_aborted:
+        if self.execution.has_ready and not self._is_starting and not self._is_aborted and not self._asking:
             self._is_starting = True
             lane = Lane()
             self._lanes.add(lane)
@@ -202,13 +215,15 @@ class Lanes(Timers):
             self._surroundings.broke(error)
         finally:
             offspring.disown(task)
+            if lane.lease is not None:
+                lane.lease.release()
             self._lanes.discard(lane)
         self.wake()
 
     async def _work(self, lane: Lane, task: "asyncio.Task[Any]") -> None:
         """Take attempts and perform them until there is none, or the lane's task is marked by a cancellation."""
         execution, surroundings, now_ns = self.execution, self._surroundings, self.execution.now_ns
-        now = now_ns()
+        now, permits = now_ns(), self._permits
         self._slice_ends = now + SLICE_NS
         while not lane.is_lost and not task.cancelling():
             waiting = surroundings.between(now)
@@ -216,11 +231,17 @@ class Lanes(Timers):
                 await waiting
                 now = now_ns()
                 continue
+            if permits is not None:
+                await self._ask(lane, permits)
             attempt = execution.take()
             if attempt is None:
+                if lane.lease is not None:
+                    lane.lease.give_back()
                 if not execution.has_ready:
                     break
                 now = now_ns()
+            elif lane.is_refused:
+                execution.finish(attempt, error=_too_busy(attempt))
             else:
                 if execution.dispatchable:
                     self.wake()
@@ -233,6 +254,46 @@ class Lanes(Timers):
             if now >= self._slice_ends:
                 await asyncio.sleep(0)
                 self._slice_ends = now_ns() + SLICE_NS
+
+    async def _ask(self, lane: Lane, permits: Permits) -> None:
+        """Get leave for what is ready first, before it holds a slot."""
+        if lane.lease is not None:
+            lane.lease.release()
+        lane.lease, lane.is_refused = None, False
+        execution = self.execution
+        if not execution.has_ready or not (node := execution.dispatchable[0].node).needs_slot:
+            return
+        cost, priority = node.definition.cost, node.definition.priority or self._priority
+        lane.lease = permits.take(cost, priority)
+        if lane.lease is not None:
+            return
+        lane.asks = asks = permits.wait(cost, priority)
+        self._asking += 1
+        try:
+            lane.lease = await asks
+            lane.is_refused = lane.lease is None
+        except asyncio.CancelledError:
+            asks.cancel()
+            task = asyncio.current_task()
+            if self._is_aborted or (task is not None and task.cancelling()):
+                raise
+        finally:
+            lane.asks = None
+            self._asking -= 1
+
+    def govern(self, permits: Permits, priority: Priority) -> None:
+        """Have every node ask before it begins. Before ``start``.
+
+        Args:
+            priority: Of nodes that have none of their own.
+        """
+        self._permits, self._priority = permits, priority
+
+    def ask_no_more(self) -> None:
+        """Nothing begins any more: nobody waits for leave."""
+        for lane in self._lanes:
+            if lane.asks is not None:
+                lane.asks.cancel()
 
     def _compute(self, attempt: Attempt, behaviour: Compute) -> None:
         try:
@@ -386,6 +447,11 @@ class Lanes(Timers):
             "Make it a plain function (it then runs in a thread), or await more often.",
             {"node": attempt.node.id, "held_ms": duration_ms},
         )
+
+
+def _too_busy(attempt: Attempt) -> BudgetExhausted:
+    detail = f"node {quoted(attempt.node.id)} waited too long for leave to begin (GRAPHWIRE_GOVERNANCE_MAX_WAIT_S)"
+    return BudgetExhausted(detail)
 
 
 class Turn:

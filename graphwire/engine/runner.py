@@ -22,6 +22,7 @@ from graphwire.engine.glance import Glance, Glances
 from graphwire.engine.guards import Guards
 from graphwire.engine.lanes import GRACE_S, Lanes, Spawn
 from graphwire.engine.outbox import ExecutionOutbox
+from graphwire.engine.permitting import Permits
 from graphwire.engine.plan import Plan
 from graphwire.engine.ports import Claim, ExecutionEnd, ExecutionStore, Turn
 from graphwire.engine.progress import Estimate, Progress
@@ -35,7 +36,7 @@ from graphwire.errors import StorageUnavailable
 from graphwire.events import types
 from graphwire.events.hub import Hub
 from graphwire.events.notices import ExecutionProgress
-from graphwire.types import ExecutionId, GraphId, Status
+from graphwire.types import ExecutionId, GraphId, Priority, Status
 from graphwire.values import freeze
 
 NOTICE_NS = 250_000_000
@@ -93,8 +94,7 @@ class Runner:
         self.log = log_of(id, plan, start, past, clock, hub)
         self._clock, self._guards = clock, guards
         self._queued = queued
-        self._begun_seq: int | None = 0 if queued is None else None
-        self._begun_ns = 0
+        self._begun_ns: int | None = 0 if queued is None else None
         self._start = start
         self._store = store
         self._loop = asyncio.get_running_loop()
@@ -205,18 +205,22 @@ class Runner:
 
     def requeue(self, queued: types.ExecutionQueued) -> None:
         """Tell the place again of one that is queued."""
-        if self._begun_seq is None and not self._is_stopping and not self.hub.is_lost:
+        if self._begun_ns is None and not self._is_stopping and not self.hub.is_lost:
             self._queued = queued
             self._report.execution(queued)
+
+    def govern(self, permits: Permits, priority: Priority) -> None:
+        """Have nodes ask before they begin, but where their order must not depend on the load. Before ``run``."""
+        if not self._is_in_order:
+            self._lanes.govern(permits, priority)
 
     def begin(self) -> bool:
         """Begin one that was queued; ``run`` comes next. False where it was ended meanwhile: then it does not."""
         if self.hub.is_lost or self._is_stopping or self._over.is_set():
             return False
-        now = utc(self._clock.wall_ns())
-        self._outbox.turn(self.log.next_seq, Turn("running", now, begins=self.graph_version))
-        self._begun_seq, self._begun_ns = self.log.next_seq, self.log.elapsed_ns()
-        self._statuses.append((self._begun_seq, "running"))
+        seq, self._begun_ns = self.log.next_seq, self.log.elapsed_ns()
+        self._outbox.turn(seq, Turn("running", utc(self._clock.wall_ns()), begins=self.graph_version))
+        self._statuses.append((seq, "running"))
         self._report.execution(self._started())
         return True
 
@@ -283,7 +287,7 @@ class Runner:
     @property
     def elapsed_ns(self) -> int:
         """How long it has run; 0 while it is queued."""
-        return 0 if self._begun_seq is None else self.log.elapsed_ns() - self._begun_ns
+        return 0 if self._begun_ns is None else self.log.elapsed_ns() - self._begun_ns
 
     @property
     def forked_from(self) -> types.ForkedFrom | None:
@@ -326,7 +330,7 @@ class Runner:
             await self._over.wait()
             if self.hub.is_lost:
                 raise StorageUnavailable("The execution has ended elsewhere.")
-        status = "queued" if self._begun_seq is None and not self._is_stopping else self.execution.status
+        status = "queued" if self._begun_ns is None and not self._is_stopping else self.execution.status
         require_allowed(command.name, status)
         command.check(self.execution)
         if claim is not None:
@@ -392,6 +396,7 @@ class Runner:
         """See ``ending.Host``: hand the end to the store; over when it is stored."""
         self._outbox.finish(record())
         self._outbox.submit()
+        self._lanes.ask_no_more()
         self.hub.when_stored(self.hub.published, self._is_over)
 
     # --- what lanes ask (``lanes.Surroundings``) --------------------------------------------------------------------

@@ -13,7 +13,7 @@ from graphwire.engine.ports import Claim, ExecutionRecord
 from graphwire.events.hub import Hub
 from graphwire.events.log import EventLog
 from graphwire.events.types import ForkedFrom
-from graphwire.types import Detail, Durability, ExecutionId, GraphId
+from graphwire.types import Detail, Durability, ExecutionId, GraphId, Priority
 
 
 class Start(Struct, frozen=True):
@@ -27,6 +27,7 @@ class Start(Struct, frozen=True):
         claim: Stored with the start.
         forked_from: Where it goes on from, if it is a fork.
         fork: The record of the past that it goes on from; None where it begins at its entries.
+        priority: Of its nodes that have none of their own.
     """
 
     state: Mapping[str, bytes] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class Start(Struct, frozen=True):
     claim: Claim | None = None
     forked_from: ForkedFrom | None = None
     fork: bytes | None = None
+    priority: Priority = "normal"
 
 
 class Past(NamedTuple):

@@ -34,6 +34,7 @@ class NodeOptions(TypedDict, total=False):
     fallback: Any
     on_error: ErrorPolicy
     priority: Priority
+    cost: float
     effects: bool
     goto: Sequence[str]
 

@@ -77,6 +77,7 @@ class NodeDefinition(_Part):
         input: Per parameter an expression over the state.
         output: The state key that takes the result.
         priority: Which of several that are ready begins first; ``None`` is ``normal``.
+        cost: How many permits it takes where the service is governed, before its priority counts.
         retry: What follows when an attempt fails; None lets it be the last.
         fallback: A result that stands in for that of an activation that failed; None for none.
         goto: The nodes that a ``Goto`` of this node may name.
@@ -97,6 +98,7 @@ class NodeDefinition(_Part):
     fallback: Annotated[Any, Given()] = None
     on_error: Annotated[ErrorPolicy | None, Given()] = None
     priority: Annotated[Priority | None, Given()] = None
+    cost: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = 1.0
     effects: Annotated[bool | None, Given()] = None
     goto: Annotated[tuple[Id, ...], FromList()] = ()
 

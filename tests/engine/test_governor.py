@@ -7,6 +7,7 @@ from graphwire.engine.policies.governor import PRESETS, Governor, Lease, Options
 from graphwire.types import Priority
 
 PRIORITIES: list[Priority] = ["low", "normal", "high", "critical"]
+STEPS = ["ask", "release", "cancel", "give back", "load"]
 
 
 @pytest.mark.capability("GOV-01")
@@ -110,7 +111,7 @@ def test_who_has_waited_too_long_is_told() -> None:
 
 @pytest.mark.capability("GOV-02")
 @settings(max_examples=100)
-@given(st.lists(st.tuples(st.sampled_from(["ask", "release", "cancel", "give back", "load"]), st.integers(0, 99)), max_size=200))  # fmt: skip
+@given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 99)), max_size=200))
 def test_nothing_leaks_whatever_is_cancelled(steps: list[tuple[str, int]]) -> None:
     governor, now = Governor(Options(rate=5, burst=3, max_wait_s=20), 0.0), 0.0
     held: list[Lease] = []

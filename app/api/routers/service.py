@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from html import escape
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.responses import HTMLResponse, Response
 
-from app.api import problems
-from app.api.dependencies import Graphs
+from app.api import errors, problems, refusals
+from app.api.dependencies import Governing, Graphs
 from app.api.html import page
+from app.api.negotiation import JSON, accepts
+from app.api.schemas import answers
 
 router = APIRouter(tags=["service"])
 
@@ -22,6 +24,21 @@ async def first_page(graphs: Graphs) -> Response:
     listed, following = await graphs.list(limit=_LISTED, after=None)
     items = [(each.info.graph_id, each.info.name, each.info.description) for each in listed]
     return HTMLResponse(_first_page(items, is_cut=following is not None))
+
+
+@router.get(
+    "/governance",
+    summary="Look at what governs the nodes",
+    dependencies=[Depends(accepts(JSON))],
+    responses={**answers.describe(answers.Governance), **refusals.responses(errors.NotAcceptable)},
+)
+async def get_governance(governing: Governing) -> Response:
+    """Return how fast nodes begin now, and how many wait for leave; only `is_on` where nothing is governed."""
+    if governing is None:
+        return answers.answer(answers.Governance(is_on=False))
+    status = governing.status()
+    shown = {**status._asdict(), "waiting": {str(name): count for name, count in status.waiting.items()}}
+    return answers.answer(answers.Governance(is_on=True, **shown))
 
 
 def _first_page(graphs: Sequence[tuple[str, str | None, str | None]], *, is_cut: bool) -> str:

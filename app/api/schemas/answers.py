@@ -332,7 +332,23 @@ class Ready(Struct):
     status: Literal["ready"] = "ready"
 
 
+class Governance(Struct):
+    """How fast nodes begin now; all but `is_on` is null where nothing is governed."""
+
+    is_on: bool
+    rate: Annotated[float | None, Meta(description="Permits a second, as busy as the machine is.")] = None
+    tokens: Annotated[float | None, Meta(description="Permits that there are.")] = None
+    burst: Annotated[float | None, Meta(description="Most that gather.")] = None
+    held: Annotated[int | None, Meta(description="Nodes that have leave and are not over.")] = None
+    waiting: Annotated[dict[str, int] | None, Meta(description="How many wait with each priority.")] = None
+    cpu_percent: Annotated[float | None, Meta(description="Load of the processors; null where it is not known.")] = None
+    memory_mb: Annotated[float | None, Meta(description="Free memory in MiB; null where it is not known.")] = None
+    exhausted: Annotated[int | None, Meta(description="How often a node had to wait, or waited too long.")] = None
+    exhausted_at: Annotated[datetime | None, Meta(description="When that was last.")] = None
+
+
 ALL: tuple[type[Struct], ...] = (
+    Governance,
     Accepted, Appended, Applied, Checkpoints, Difference, Execution, Executions, Graph, Graphs, Live, NodeTypes, Ready,
     Result, State, Validation, Versions,
 )  # fmt: skip

@@ -266,6 +266,18 @@ MODELS: Final[Mapping[str, Any]] = {
         "next": None,
     },
     "Live": {"status": "live"},
+    "Governance": {
+        "is_on": True,
+        "rate": 50.0,
+        "tokens": 97.5,
+        "burst": 100.0,
+        "held": 2,
+        "waiting": {"low": 1},
+        "cpu_percent": 12.5,
+        "memory_mb": 4096.0,
+        "exhausted": 3,
+        "exhausted_at": _TIME,
+    },
     "Ready": {"troubled_files": 0, "sinks": [], "status": "ready"},
     "NodeTypes": {
         "items": [
