@@ -39,7 +39,7 @@ CUTS: Final = 20
 @pytest_asyncio.fixture
 async def shown(tmp_path: Path) -> AsyncIterator[Service]:
     """A service with the example graphs."""
-    async with serving(tmp_path, graphs=(ROOT / "examples",)) as running:
+    async with serving(tmp_path, graphs=(ROOT / "examples",), drain_s=1.0) as running:
         yield running
 
 

@@ -312,13 +312,13 @@ from app.settings import Settings
 
 def dying(original):
     async def die(*arguments, **named):
-        if (sys.argv[2] == "cancel") == (original.__name__ == "cancel"):
+        if (sys.argv[2] == "cancel") == (original.__name__ == "command"):
             await original(*arguments, **named)
             os.kill(os.getpid(), signal.SIGKILL)
         return await original(*arguments, **named)
     return die
 
-executions = (ExecutionService, "start"), (ExecutionService, "cancel"), (ForeignService, "append")
+executions = (ExecutionService, "start"), (ExecutionService, "command"), (ForeignService, "append")
 for service, name in (*executions, (GraphService, "create")):
     setattr(service, name, dying(getattr(service, name)))
 settings = Settings(port=0, database_url=f"sqlite:///{sys.argv[1]}/graphwire.db", graphs=(Path(sys.argv[3]),))
