@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from graphwire.cli.forking import add_forking
 from graphwire.cli.printing import print_table, printable, tell
 from graphwire.cli.run_view import in_words
 from graphwire.cli.servers import WRONG_USE, AsJson, Server, complain_of_server, connected, write_document
@@ -19,6 +20,7 @@ from graphwire.client.answers import Checkpoint, Execution, ExecutionSummary, St
 
 executions = typer.Typer(help="Executions on a server.", no_args_is_help=True)
 add_steering(executions)
+add_forking(executions)
 
 FAILED = 1
 STYLES = {"completed": "green", "failed": "red", "cancelled": "yellow", "paused": "yellow", "queued": "cyan"}
@@ -94,6 +96,7 @@ def show(
     if as_json:
         write_document({**msgspec.to_builtins(found), **({} if values is None else {"state": values})})
         return
+    origin = found.forked_from
     outcome = f" ({found.outcome})" if found.outcome == "partial" else ""
     version = "" if not found.graph_version else f", version {found.graph_version}"
     rows = [
@@ -105,6 +108,7 @@ def show(
         ("steps", f"{found.steps:,}"),
         ("events", f"{found.last_seq:,}"),
         ("reason", found.reason or ""),
+        ("forked from", "" if origin is None else f"{origin.execution_id} at {origin.seq:,}"),
     ]
     if found.progress is not None and found.ended_at is None:
         rows.append(("progress", f"{found.progress.percent:.0f} %, {', '.join(found.progress.running)}"))

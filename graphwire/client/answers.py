@@ -216,11 +216,19 @@ class Applied(Struct, frozen=True):
     applied_seq: int
 
 
-class Forked(Started, frozen=True, kw_only=True):
-    """An execution was started from the past of another one; ``effects`` are the activations that run again."""
+class Effect(Struct, frozen=True, kw_only=True):
+    """An activation that runs at once, and whose node has effects: it may have had them before."""
 
-    forked_from: str | None = None
-    effects: list[Any] = []
+    node: str
+    activation: str
+    path: list[dict[str, Any]] = []
+
+
+class Forked(Started, frozen=True, kw_only=True):
+    """An execution was started from the past of another one."""
+
+    forked_from: ForkedFrom
+    effects: list[Effect] = []
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
@@ -249,7 +257,7 @@ class ManyItem(Struct, frozen=True, kw_only=True):
 
     id: str
     applied_seq: int | None = None
-    execution: Forked | None = None
+    execution: Started | None = None
     problem: dict[str, Any] | None = None
 
 

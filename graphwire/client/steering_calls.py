@@ -102,10 +102,10 @@ def fork_execution(
 
     Args:
         execution_id: The other one; it is left as it is.
-        at: The last event that counts; else its newest.
-        state: A JSON Merge Patch of the state there.
+        at: As of the last commit at or before this event; else as of the last one.
+        state: Replaces values of the state there, key by key.
         version: Another version of the graph.
-        entry: Begin at these nodes instead.
+        entry: Begin anew at these nodes, with the state there.
         idempotency_key: Names the start; else it has a new name.
     """
     content = body(at=at, state=state, version=version, entry=entry)
@@ -113,7 +113,7 @@ def fork_execution(
 
 
 def retry_execution(execution_id: str, *, idempotency_key: str | None = None) -> Call[Forked]:
-    """Start an execution that runs again what failed in another one, or was not reached."""
+    """Start an execution that goes on from the last place before another one failed: nothing is done twice."""
     return _start(path("executions", execution_id, "retry"), b"{}", idempotency_key)
 
 
@@ -144,6 +144,21 @@ def cancel_executions(
     """
     conditions = _conditions(status, graph, forked_from, since, until, search, limit)
     return _many("/executions/cancel", body(**conditions, reason=reason), idempotency_key)
+
+
+def retry_executions(
+    *,
+    graph: Sequence[str] = (),
+    forked_from: Sequence[str] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+    search: str | None = None,
+    limit: int | None = None,
+    idempotency_key: str | None = None,
+) -> Call[Many]:
+    """Retry all executions that failed and for which these conditions hold. The rest is as ``cancel_executions``."""
+    conditions = _conditions((), graph, forked_from, since, until, search, limit)
+    return _many("/executions/retry", body(**conditions), idempotency_key)
 
 
 def _conditions(

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from graphwire.client import AsyncClient, ProblemError
-from graphwire.client.answers import Breakpoint
+from graphwire.client.answers import Breakpoint, Forked
 from tests.live.control import gates
 from tests.live.serving import Service
 from tests.live.sockets import socket
@@ -42,6 +42,8 @@ async def over_rest(service: Service) -> AsyncIterator[Give]:
         answer = await service.client.request(method, f"/executions/{execution}/{last}", json=body)
         if answer.status_code == 202:
             return Outcome(202), int(answer.json()["applied_seq"])
+        if answer.status_code == 201:
+            return Outcome(201, event=answer.json()["forked_from"]["execution_id"]), None
         return _told(answer.json(), ""), None
 
     yield give
@@ -54,6 +56,9 @@ async def over_socket(service: Service) -> AsyncIterator[Give]:
         async def give(execution: str, name: str, arguments: dict[str, Any]) -> tuple[Outcome, int | None]:
             reply = await connection.call(f"execution.{name}", execution_id=execution, **arguments)
             if "result" in reply:
+                made = reply["result"].get("forked_from")
+                if made is not None:
+                    return Outcome(201, event=made["execution_id"]), None
                 return Outcome(202), int(reply["result"]["applied_seq"])
             member = {"set_breakpoints": "/breakpoints", "edit_state": "/patch"}.get(name, "")
             return _told(reply["error"]["data"], f"/params{member}"), None
@@ -70,7 +75,10 @@ async def from_client(service: Service) -> AsyncIterator[Give]:
             if name == "set_breakpoints":
                 arguments = {"breakpoints": [Breakpoint(**each) for each in arguments["breakpoints"]]}
             try:
-                return Outcome(202), (await command(execution, **arguments)).applied_seq
+                done = await command(execution, **arguments)
+                if isinstance(done, Forked):
+                    return Outcome(201, event=done.forked_from.execution_id), None
+                return Outcome(202), done.applied_seq
             except ProblemError as error:
                 problem = {"status": error.status, "code": error.code, **error.facts}
                 return _told({**problem, "errors": [{"pointer": each.pointer} for each in error.errors]}, ""), None
@@ -107,8 +115,8 @@ def refused(*allowed: str) -> Outcome:
 
 ANY = {"interrupt_id": "nothing", "value": 1}
 BEFORE = {"breakpoints": [{"node": "second"}]}
-WHILE_RUNNING = ("cancel", "pause", "input", "set_breakpoints")
-WHILE_PAUSED = ("cancel", "resume", "step", "input", "set_breakpoints", "edit_state")
+WHILE_RUNNING = ("cancel", "pause", "input", "set_breakpoints", "fork")
+WHILE_PAUSED = ("cancel", "resume", "step", "input", "set_breakpoints", "edit_state", "fork")
 CASES = [
     Case("running", "pause", applied("execution_paused")),
     Case("running", "resume", refused(*WHILE_RUNNING)),
@@ -132,13 +140,13 @@ CASES = [
         {"breakpoints": [{"node": "secnd"}]},
     ),
     Case("paused", "cancel", applied("execution_cancelled")),
-    Case("asking", "resume", refused("cancel", "step", "input", "set_breakpoints", "edit_state")),
+    Case("asking", "resume", refused("cancel", "step", "input", "set_breakpoints", "edit_state", "fork")),
     Case("asking", "step", Outcome(409, "nothing_ready")),
     Case("asking", "input", applied("input_received"), {"value": {"ok": True}}),
     Case("asking", "input", Outcome(422, "invalid_request", places=("/value/ok",)), {"value": {"ok": "yes"}}),
     Case("asking", "cancel", applied("execution_cancelled")),
     *(
-        Case("ended", name, refused(), arguments)
+        Case("ended", name, refused("fork"), arguments)
         for name, arguments in (
             ("pause", {}),
             ("resume", {}),
@@ -149,6 +157,11 @@ CASES = [
             ("cancel", {}),
         )
     ),
+    Case("running", "retry", refused(*WHILE_RUNNING)),
+    Case("paused", "fork", Outcome(201)),
+    Case("ended", "fork", Outcome(201), {"state": {"count": 7}}),
+    Case("ended", "fork", Outcome(422, "invalid_request", places=("/at",)), {"at": 0}),
+    Case("ended", "retry", refused("fork")),
     *(
         Case("nowhere", name, Outcome(404, "not_found"), arguments)
         for name, arguments in (
@@ -159,6 +172,8 @@ CASES = [
             ("edit_state", {"patch": {}}),
             ("set_breakpoints", BEFORE),
             ("cancel", {}),
+            ("fork", {}),
+            ("retry", {}),
         )
     ),
 ]
@@ -207,6 +222,9 @@ async def test_a_command_has_the_same_outcome_on_every_way_to_the_service(servic
                         arguments = {"interrupt_id": asked.interrupt_id, **arguments}
                     outcome, seq = await give(execution, case.command, arguments)
                     gates[gate].opened.set()
+                    if outcome.status == 201:
+                        assert outcome.event == execution
+                        outcome = Outcome(201)
                     if seq is not None:
                         outcome = await effect(client, execution, seq, case)
                     outcomes[names[number]][name] = outcome
