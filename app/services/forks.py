@@ -145,14 +145,13 @@ class ForkService:
         self, stored: StoredExecution, records: Sequence[bytes], claim: Claim | None, *, is_left: bool = False
     ) -> _Past:
         """Repeat a past in its version, which the fork may be about to leave."""
-        summary = stored.summary
+        summary, pinned = stored.summary, graphs_of(stored.options)
         try:
-            pinned = graphs_of(stored.options)
             plan = (await self._graphs.runnable(summary.graph_id, summary.graph_version, pinned)).plan
         except CodeChanged:
             if not is_left:
                 raise
-            plan = await self._graphs.replayable(summary.graph_id, summary.graph_version)
+            plan = await self._graphs.replayable(summary.graph_id, summary.graph_version, pinned)
         start = replaced(prepare(wishes_of(stored.options), plan, claim), correlation_id=summary.correlation_id)
         restoring = Restoring(plan, start.state, start.options, self._clock)
         try:

@@ -103,3 +103,49 @@ async def test_a_graph_that_others_run_may_be_deleted(service: Service) -> None:
     assert [each["code"] for each in (await service.client.get("/graphs/outer")).json()["warnings"]] == [
         "unknown_graph"
     ]
+
+
+async def paused(service: Service, execution: str) -> dict[str, Any]:
+    """Wait until an execution waits for input; return it."""
+    while True:
+        shown: dict[str, Any] = (await service.client.get(f"/executions/{execution}")).json()
+        if shown["status"] == "paused":
+            return shown
+        await service.client.get(
+            f"/executions/{execution}/events",
+            params={"after": shown["last_seq"], "wait": 1},
+            headers={"Accept": "application/json"},
+        )
+
+
+async def answered(service: Service, execution: str) -> dict[str, Any]:
+    """Answer the one question of an execution, and return the state at its end."""
+    (question,) = (await paused(service, execution))["interrupts"]
+    answer = await service.client.post(
+        f"/executions/{execution}/input", json={"interrupt_id": question["interrupt_id"], "value": {"approved": True}}
+    )
+    assert answer.status_code == 202, answer.text
+    await service.events(execution)
+    state: dict[str, Any] = (await service.client.get(f"/executions/{execution}/state")).json()["state"]
+    return state
+
+
+@pytest.mark.capability("NOD-08", "NOD-11")
+async def test_executions_and_their_forks_keep_to_the_versions_that_they_started_with(service: Service) -> None:
+    def asking(key: str) -> dict[str, Any]:
+        after = {"id": "after", "type": "transform", "config": {"set": {key: "state.approved"}}}
+        ask = {"id": "ask", "type": "human_input", "config": {"prompt": "May it?"}}
+        return {"id": "inner", "nodes": [ask, after], "edges": [{"source": "ask", "target": "after"}]}
+
+    await store(service, asking("old"))
+    await store(service, outer())
+    first = await service.start("outer")
+    await paused(service, first)
+    await store(service, asking("new"), status=200)
+
+    made = await service.client.post(f"/executions/{first}/fork", json={})
+    forked = await answered(service, made.json()["id"])
+
+    assert forked == {"approved": True, "old": True}
+    assert await answered(service, first) == forked
+    assert await answered(service, await service.start("outer")) == {"approved": True, "new": True}
