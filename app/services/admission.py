@@ -173,7 +173,7 @@ class Admissions:
             self._policy.enter(runner.id, runner.graph_id)  # it goes on at once, also where there is no room
 
     def _left(self, runner: Runner) -> None:
-        if runner.status == "paused":  # it is let go of, and comes back when somebody wants it to go on
+        if runner.status == "paused" and not runner.hub.is_lost:  # it comes back to go on
             self._policy.pause(runner.id)
         else:
             self._policy.leave(runner.id)

@@ -224,3 +224,17 @@ async def test_any_number_and_a_limit_contradict_each_other(tmp_path: Path) -> N
         answer = await service.client.put("/graphs/odd", json=wrong, headers={"If-None-Match": "*"})
 
         assert (answer.status_code, [each["pointer"] for each in answer.json()["errors"]]) == (422, ["/on_overlap"])
+
+
+async def test_a_paused_one_makes_room(tmp_path: Path) -> None:
+    async with serving(tmp_path, max_running=1) as service:
+        await declare(service, overlapping("long"))
+        first = await service.start("long")
+        second = await service.start("chain")
+
+        answer = await service.client.post(f"/executions/{first}/pause")
+
+        assert answer.status_code == 202, answer.text
+        assert types(await service.events(second))[-1] == "stream_end"
+        await service.client.post(f"/executions/{first}/cancel")
+        await service.events(first)
