@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from graphwire.engine.attempt import Attempt
+from graphwire.engine.attempt import Attempt, Phase
 from graphwire.engine.plan import Plan
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Estimate:
             percent=self._highest,
             completed=len(passes) - len(open_nodes),
             total=len(self._weights),
-            running=sorted({attempt.node.id for attempt in active}),
+            running=sorted({attempt.node.id for attempt in active if attempt.phase is not Phase.SUSPENDED}),
             eta_s=None if left_ms is None else round(max(left_ms, 0.0) / 1000, 3),
         )
 

@@ -1,6 +1,7 @@
 """The documentation of the API in a real browser: each example runs with its button."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,27 +26,33 @@ PREPARED: Mapping[str, tuple[str, Any]] = {
 """What has to run as the newest execution, which examples are about, for these commands."""
 
 
-async def prepare(service: Service, method: str, path: str) -> None:
-    """Start what an example needs."""
+@asynccontextmanager
+async def prepared(service: Service, method: str, path: str) -> AsyncIterator[None]:
+    """Start what an example needs; after the block the newest execution is one that has ended."""
     name = f"{method} {path.removeprefix('/executions/{execution_id}/')}"
-    if name in PREPARED:
-        graph, options = PREPARED[name]
-        execution = await service.start(graph, **options)
-        if PREPARED[name] is not LONG:
-            await paused(service, execution)
+    if name not in PREPARED:
+        yield
+        return
+    graph, options = PREPARED[name]
+    execution = await service.start(graph, **options)
+    if PREPARED[name] is not LONG:
+        await paused(service, execution)
+    yield
+    await service.client.post(f"/executions/{execution}/cancel")
+    await service.run("ticker", state={"count": 2, "interval_ms": 1})
 
 
 async def run_example(service: Service, operation: Locator) -> tuple[str, str]:
     """Press the button of an operation as it stands; return the operation and the status that is shown."""
     method = await operation.locator(".opblock-summary-method").inner_text()
     path = await operation.locator(".opblock-summary-path").get_attribute("data-path") or ""
-    await prepare(service, method, path)
-    await operation.locator(".opblock-summary-control").click()
-    await operation.locator("button.execute").click()
-    status = operation.locator(".live-responses-table tbody .response-col_status").first
-    await status.wait_for()
-    shown = (await status.inner_text()).split()[0]
-    await operation.locator(".opblock-summary-control").click()
+    async with prepared(service, method, path):
+        await operation.locator(".opblock-summary-control").click()
+        await operation.locator("button.execute").click()
+        status = operation.locator(".live-responses-table tbody .response-col_status").first
+        await status.wait_for()
+        shown = (await status.inner_text()).split()[0]
+        await operation.locator(".opblock-summary-control").click()
     return f"{method} {path}", shown
 
 

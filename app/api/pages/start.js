@@ -11,12 +11,18 @@ async function newestExecution(headers, query) {
   return (await answer.json()).items[0]?.id;
 }
 
+// What steers an execution wants one that it fits, and what deletes it one that has ended.
+function fitting(request) {
+  const path = request.url.split("?")[0];
+  if (request.method === "DELETE") return "&status=completed,failed,cancelled";
+  if (path.endsWith("/input")) return "&waiting=true";
+  return /\/(resume|step)$/.test(path) || request.method === "PATCH" ? "&status=paused" : "&status=running";
+}
+
 async function withExecution(request) {
   if (!request.url.includes(EXECUTION_OF_EXAMPLES)) return request;
   const headers = request.headers ?? {};
-  // What steers an execution wants one that runs, and what deletes it one that has ended.
-  const wanted = request.method === "DELETE" ? "completed,failed,cancelled" : "running";
-  const found = (await newestExecution(headers, "&status=" + wanted)) ?? (await newestExecution(headers, ""));
+  const found = (await newestExecution(headers, fitting(request))) ?? (await newestExecution(headers, ""));
   if (found !== undefined) request.url = request.url.replace(EXECUTION_OF_EXAMPLES, found);
   return request;
 }

@@ -55,10 +55,21 @@ function members(schema) {
   return rows.length ? element("table", {}, ...rows) : element("p", { textContent: "Nothing." });
 }
 
-async function newestExecution(isRunning) {
+// What a command wants to be about, where there is such an execution.
+const FITTING = {
+  "execution.cancel": "&status=running",
+  "execution.pause": "&status=running",
+  "execution.set_breakpoints": "&status=running",
+  "execution.resume": "&status=paused",
+  "execution.step": "&status=paused",
+  "execution.edit_state": "&status=paused",
+  "execution.input": "&waiting=true",
+};
+
+async function newestExecution(fitting) {
   const key = byId("key").value;
   const headers = key ? { Authorization: `Bearer ${key}` } : {};
-  for (const query of isRunning ? ["&status=running", ""] : [""]) {
+  for (const query of fitting ? [fitting, ""] : [""]) {
     const answer = await fetch(`/executions?limit=1${query}`, { headers });
     const found = answer.ok && (await answer.json()).items[0]?.id;
     if (found) return found;
@@ -70,7 +81,7 @@ async function newestExecution(isRunning) {
 async function choose(example) {
   let text = JSON.stringify({ ...example, id: ++lastId }, null, 2);
   if (text.includes(EXECUTION_OF_EXAMPLES)) {
-    text = text.replace(EXECUTION_OF_EXAMPLES, await newestExecution(example.method === "execution.cancel"));
+    text = text.replace(EXECUTION_OF_EXAMPLES, await newestExecution(FITTING[example.method]));
   }
   byId("message").value = text.replace(SUBSCRIPTION_OF_EXAMPLES, `"subscription": "${subscription}"`);
   byId("message").focus();
@@ -122,7 +133,7 @@ function showCodes() {
 async function showParameters() {
   const channel = Object.values(description.channels).find(({ address }) => address === byId("address").value);
   const inputs = Object.entries(channel.parameters ?? {}).map(async ([name, { examples }]) => {
-    const value = examples[0] === EXECUTION_OF_EXAMPLES ? await newestExecution(false) : examples[0];
+    const value = examples[0] === EXECUTION_OF_EXAMPLES ? await newestExecution() : examples[0];
     return element("label", { textContent: `${name} ` }, element("input", { name, value }));
   });
   byId("parameters").replaceChildren(...(await Promise.all(inputs)));
