@@ -63,17 +63,18 @@ class Resolution:
         self._found: dict[Named, Found | None] = {}
         if version is None:
             self._found[self._root] = Found(0, self._references)
-        self._waiting: list[Named] = []
+        self._waiting: dict[Named, None] = {}
+        self._is_full = False
         self._want(self._references)
 
     @property
     def wanted(self) -> Named | None:
         """A name that is to be looked up next; None once all are."""
-        return self._waiting[-1] if self._waiting else None
+        return next(iter(self._waiting), None)
 
     def give(self, named: Named, found: Found | None) -> None:
         """Take what the wanted name stands for; None where there is no such graph."""
-        self._waiting.remove(named)
+        del self._waiting[named]
         self._found[named] = found
         if found is not None:
             self._want(found.references)
@@ -91,7 +92,7 @@ class Resolution:
         """Return why the graph can never run as it is, and why it cannot run now; at the references in the graph."""
         never: list[Problem] = []
         now: list[Problem] = []
-        if len(self._found) > MAX_REFERENCES:
+        if self._is_full:
             detail = f"it runs more than {MAX_REFERENCES:,} other graphs"
             never.append(Problem(self._references[0].pointer, "too_many_graphs", detail))
             return never, now
@@ -105,8 +106,13 @@ class Resolution:
     def _want(self, references: Iterable[Reference]) -> None:
         for reference in references:
             named = Named(reference.graph, reference.version)
-            if named not in self._found and named not in self._waiting and len(self._found) <= MAX_REFERENCES:
-                self._waiting.append(named)
+            if named in self._found or named in self._waiting:
+                continue
+            if len(self._found) + len(self._waiting) - (self._root in self._found) >= MAX_REFERENCES:
+                self._is_full = True  # nothing more is looked up
+                self._waiting.clear()
+                return
+            self._waiting[named] = None
 
     def _fault(self, named: Named, above: list[Named], sound: set[Named]) -> tuple[str, str] | None:
         """Return the code and the words of what is wrong below a name. Recurses as deep as references may."""

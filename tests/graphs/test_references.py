@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from graphwire.graphs.references import MAX_REFERENCE_DEPTH, Found, Named, Reference, Resolution
+from graphwire.graphs.references import MAX_REFERENCE_DEPTH, MAX_REFERENCES, Found, Named, Reference, Resolution
 
 
 def resolved(graphs: Mapping[str, list[str]], root: str = "root", version: int | None = None) -> Resolution:
@@ -82,3 +82,12 @@ def test_ways_that_meet_again_and_again_are_gone_once() -> None:
     graphs |= {f"g{MAX_REFERENCE_DEPTH - 1}": [], "root": ["g0", "g0"]}
 
     assert faults(resolved(graphs)) == []
+
+
+def test_a_graph_runs_only_so_many_others_and_no_more_are_looked_up() -> None:
+    many = [Reference(f"/{index}", f"g{index}") for index in range(MAX_REFERENCES + 1)]
+
+    full = Resolution("root", 1, many)
+    assert full.wanted is None
+    assert [each.code for found in full.problems() for each in found] == ["too_many_graphs"]
+    assert Resolution("root", 1, many[:-1]).wanted is not None
