@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,19 @@ from tests.live.control import gates
 from tests.live.serving import Service
 from tests.live.test_server_commands import Call, call as call, url
 from tests.live.test_steering_everywhere import settled
+from tests.waiting import PATIENCE_S
 
 __all__ = ["call"]
+
+
+async def until(event: asyncio.Event, other: asyncio.Task[Any]) -> None:
+    """Wait for an event; what is watched meanwhile must not fail."""
+    waiting = asyncio.create_task(event.wait())
+    await asyncio.wait([waiting, other], return_when=asyncio.FIRST_COMPLETED)
+    if not waiting.done():
+        waiting.cancel()
+        await other
+        raise AssertionError("it ended too soon")
 
 
 @pytest.mark.capability("CLN-08", "CTL-11")
@@ -80,11 +92,11 @@ async def test_a_run_that_asks_says_what_to_type_and_goes_on_with_the_answer(ser
         with Terminal(("run", "asking", "--server", url(service)), columns=160) as terminal:
             terminal.wait_for(" VALUE   # ask")
             loop.call_soon_threadsafe(shown.set)
-            asyncio.run_coroutine_threadsafe(answered.wait(), loop).result()
+            asyncio.run_coroutine_threadsafe(answered.wait(), loop).result(PATIENCE_S)
             return terminal.wait_ended(), terminal.text
 
-    watching = asyncio.ensure_future(asyncio.to_thread(watch))
-    await shown.wait()
+    watching = asyncio.create_task(asyncio.to_thread(watch))
+    await until(shown, watching)
     (found,) = (await service.client.get("/executions")).json()["items"]
     execution = found["id"]
     wrong = await call(service, "executions", "input", execution, '{"ok": "yes"}')
@@ -119,16 +131,16 @@ async def test_a_run_that_is_paused_says_how_to_resume_it(service: Service, call
             terminal.wait_for("of 3 nodes")
             loop.call_soon_threadsafe(shown.set)
             terminal.wait_for("or: step, state, edit, cancel")
-            asyncio.run_coroutine_threadsafe(resume(), loop).result()
+            asyncio.run_coroutine_threadsafe(resume(), loop).result(PATIENCE_S)
             return terminal.wait_ended(), terminal.text
 
     async def resume() -> None:
         await service.client.post(f"/executions/{execution}/resume")
 
-    watching = asyncio.ensure_future(asyncio.to_thread(watch))
-    await gates["watched"].reached.wait()
-    await shown.wait()
-    ((execution,),) = ([each["id"] for each in (await service.client.get("/executions")).json()["items"]],)
+    watching = asyncio.create_task(asyncio.to_thread(watch))
+    await until(shown, watching)
+    await until(gates["watched"].reached, watching)
+    (execution,) = [each["id"] for each in (await service.client.get("/executions")).json()["items"]]
     assert (await call(service, "executions", "pause", execution)).returncode == 0
     gates["watched"].opened.set()
     status, text = await watching
