@@ -44,10 +44,10 @@ from app.services.forks import ForkService
 from app.services.governance import Governance
 from app.services.graphs import GraphService
 from app.services.idempotency import Idempotency
-from app.services.interrupted import end_interrupted
 from app.services.launching import Launcher
 from app.services.presence import Presence
 from app.services.producers import Producers
+from app.services.recovery import Recovery
 from app.services.readiness import Readiness
 from app.services.remembered import Memory
 from app.services.resources import Resources, gauges
@@ -169,8 +169,7 @@ def _lifespan(settings: Settings, sinks: Sequence[Sink]) -> Any:
             stack.callback(state["beside"].close)
             folders = await stack.enter_async_context(_folders(settings, state["graphs"]))
             state["readiness"] = Readiness(state["executions"], store, folders, delivered)
-            await end_interrupted(ExecutionRepository(database), store, state["graphs"], clock)
-            await state["executions"].take_up_queued()
+            await state["executions"].take_up()
             await state["foreign"].open()
             await stack.enter_async_context(state["retention"])
             await stack.enter_async_context(_resources(settings, announcements))
@@ -289,6 +288,7 @@ def _services(
         max_executions=settings.max_executions,
     )
     presence = Presence(grace_s=settings.disconnect_grace_s)
+    launcher = _launcher(settings, clock, database, store, supervisor, announcements, registered, room, governance)
     running = ExecutionService(
         registered,
         ExecutionRepository(database),
@@ -297,7 +297,8 @@ def _services(
         presence,
         sinks,
         elsewhere,
-        _launcher(settings, clock, database, store, supervisor, announcements, registered, room, governance),
+        launcher,
+        Recovery(registered, ExecutionRepository(database), store, supervisor, launcher, clock),
         clock,
         max_executions=settings.max_executions,
     )

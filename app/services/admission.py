@@ -78,6 +78,13 @@ class Admissions:
         self._policy.enter(execution_id, graph_id)
         return None
 
+    def expect(self, execution_id: ExecutionId, graph_id: GraphId) -> None:
+        """Count one that an earlier process began, and that goes on soon: also where there is no room.
+
+        The runner is submitted, or ``refuse`` follows.
+        """
+        self._policy.enter(execution_id, graph_id)
+
     def refuse(self, execution_id: ExecutionId) -> None:
         """Take the room back: the start could not be stored."""
         self._storing.pop(execution_id, None)

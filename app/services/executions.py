@@ -16,6 +16,7 @@ from app.services.graphs import GraphService
 from app.services.launching import Launcher
 from app.services.presence import Presence
 from app.services.readers import opener
+from app.services.recovery import Recovery
 from app.services.sharing import LookUps
 from app.services.starts import Wishes, graphs_of
 from app.services.states import States, replay
@@ -81,6 +82,7 @@ class ExecutionService:
         sinks: Given the events of every execution that is started.
         foreign: Keeps those that run elsewhere.
         launcher: Makes them, and lets them begin.
+        recovery: Takes up those that an earlier process left.
         max_executions: How many may be alive at once, those included that wait.
     """
 
@@ -94,6 +96,7 @@ class ExecutionService:
         sinks: Sinks,
         foreign: ForeignService,
         launcher: Launcher,
+        recovery: Recovery,
         clock: Clock,
         *,
         max_executions: int,
@@ -106,6 +109,7 @@ class ExecutionService:
         self._sinks = sinks
         self._foreign = foreign
         self._launcher = launcher
+        self._recovery = recovery
         self._clock = clock
         self._max_executions = max_executions
         self._starting = 0
@@ -165,7 +169,21 @@ class ExecutionService:
             self._watch(runner)
         return runner
 
-    async def take_up_queued(self) -> None:
+    async def take_up(self) -> None:
+        """Take up what an earlier process left: what had begun goes on in the background, what waits waits again.
+
+        Raises:
+            StorageUnavailable: Not now.
+        """
+        await self._recovery.begin(self._went_on)
+        await self._take_up_queued()
+
+    def _went_on(self, runner: Runner, wishes: Wishes, last_seq: int) -> None:
+        self._sinks.follow(runner.hub, opener(runner.id, self._store), after=last_seq)
+        if wishes.on_disconnect == "cancel":
+            self._watch(runner)
+
+    async def _take_up_queued(self) -> None:
         """Let those wait again, in order of arrival, that an earlier process accepted and that have not begun.
 
         After what had begun is carried on, and before anything is started. One that cannot begin any more fails.
@@ -182,9 +200,7 @@ class ExecutionService:
                 now = utc(self._clock.wall_ns())
                 await self._repository.end_damaged(id, f"it cannot begin any more: {error}", last_seq=last_seq, now=now)
                 continue
-            self._sinks.follow(runner.hub, opener(id, self._store), after=last_seq)
-            if wishes.on_disconnect == "cancel":
-                self._watch(runner)
+            self._went_on(runner, wishes, last_seq)
         self._launcher.admissions.go_on()
 
     def _watch(self, runner: Runner) -> None:
@@ -193,6 +209,15 @@ class ExecutionService:
 
     def live(self, execution_id: ExecutionId) -> Runner | None:
         """Return an execution that has not ended; None for any other."""
+        return self._supervisor.get(execution_id)
+
+    async def alive(self, execution_id: ExecutionId) -> Runner | None:
+        """As ``live``, for one too that is yet to be taken up after the start of the service.
+
+        Raises:
+            StorageUnavailable: It cannot be taken up now.
+        """
+        await self._recovery.taken_up(execution_id)
         return self._supervisor.get(execution_id)
 
     async def wait(self, runner: Runner, timeout_s: float) -> bool:
@@ -214,7 +239,7 @@ class ExecutionService:
         Raises:
             NotFound: There is no such execution.
         """
-        runner = self._supervisor.get(execution_id)
+        runner = await self.alive(execution_id)
         if runner is not None:
             nodes = await self._known_nodes(runner.graph_id, runner.graph_version, runner.plan.graphs)
             return Followed(execution_id, runner.hub, nodes)
@@ -237,7 +262,7 @@ class ExecutionService:
 
     async def status(self, execution_id: ExecutionId) -> Status:
         """Return the status. Raises as ``view``."""
-        alive = self._supervisor.get(execution_id) or await self._foreign.find(execution_id)
+        alive = await self.alive(execution_id) or await self._foreign.find(execution_id)
         return alive.status if alive is not None else (await self._stored(execution_id)).summary.status
 
     async def view(self, execution_id: ExecutionId) -> ExecutionView:
@@ -246,7 +271,7 @@ class ExecutionService:
         Raises:
             NotFound: There is no such execution.
         """
-        runner = self._supervisor.get(execution_id)
+        runner = await self.alive(execution_id)
         if runner is not None:
             return self.view_live(runner, with_errors=True)
         foreign = await self._foreign.find(execution_id)
@@ -262,7 +287,7 @@ class ExecutionService:
 
     async def state(self, execution_id: ExecutionId) -> StateView:
         """Return the merged state, of a running execution as of now. Raises as ``view``."""
-        runner = self._supervisor.get(execution_id)
+        runner = await self.alive(execution_id)
         foreign = await self._foreign.find(execution_id)
         if foreign is not None:
             return StateView(foreign.hub.visible, b"{}")  # it is told at the end
@@ -300,7 +325,7 @@ class ExecutionService:
             GraphwireError: Likewise, by what the command says of itself.
             StorageUnavailable: Not now.
         """
-        runner = self._supervisor.get(execution_id)
+        runner = await self.alive(execution_id)
         if runner is not None:
             return await runner.command(command, claim=claim)
         foreign = await self._foreign.find(execution_id)

@@ -143,6 +143,10 @@ class Launcher:
         records = (await self._store.read_deltas(execution_id)).items
         return records[0] if records else None
 
+    async def make_again(self, plan: Plan, start: Start, id: ExecutionId, past: Past, next_seq: int) -> Runner:
+        """Return the runner of an execution that had begun in an earlier process; ``Runner.take_up`` comes next."""
+        return self.make(plan, start, id, await self._estimate(plan), past=past, next_seq=next_seq)
+
     def make(
         self,
         plan: Plan,
@@ -152,8 +156,9 @@ class Launcher:
         *,
         queued: ExecutionQueued | None = None,
         past: Past | None = None,
+        next_seq: int | None = None,
     ) -> Runner:
-        """Return the runner of an execution."""
+        """Return the runner of an execution, whose numbers go on at ``next_seq``."""
         if self._tracebacks:
             start = replaced(start, options=replaced(start.options, tracebacks=True))
         hub = Hub(
@@ -161,7 +166,7 @@ class Launcher:
             ring_bytes=self._ring_bytes,
             durability=start.durability,
             room=self._room,
-            first_seq=1 if past is None else past.events + 1,
+            first_seq=next_seq or (1 if past is None else past.events + 1),
         )
         runner = Runner(
             plan,

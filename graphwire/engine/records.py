@@ -190,14 +190,18 @@ class Opened(_Record, frozen=True, tag="opened"):
     fixed: Raw
 
 
-class Restored(_Record, frozen=True, tag="restored"):
+class Restored(_Record, frozen=True, tag="restored", omit_defaults=True):
     """Another process went on from here.
 
     Attributes:
         valid_to: The last event before; those between were never stored.
+        active_ns: How long the execution was neither paused nor suspended so far.
+        lost: How many attempts ran and were lost.
     """
 
     valid_to: int
+    active_ns: int = 0
+    lost: int = 0
 
 
 class Forked(_Record, frozen=True, tag="forked", omit_defaults=True):
@@ -389,9 +393,9 @@ class Recorder:
         """An attempt opened child scopes; ``fixed`` is what does not follow from plan and state, a JSON value."""
         self._add(Opened(self._hub.published, attempt.activation.id, Raw(fixed)))
 
-    def restored(self, valid_to: int) -> None:
-        """This process goes on with what another one left, after event ``valid_to``."""
-        self._add(Restored(self._hub.published, valid_to))
+    def restored(self, valid_to: int, active_ns: int = 0, lost: int = 0) -> None:
+        """This process goes on with what another one left, after event ``valid_to``, as so many attempts were lost."""
+        self._add(Restored(self._hub.published, valid_to, active_ns, lost))
 
     def _add(self, record: Record) -> None:
         self._outbox.commit(self._first, self._hub.published, _ENCODER.encode(record))

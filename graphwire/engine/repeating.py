@@ -71,9 +71,9 @@ class Repeating:
         execution: The machine; until it goes on, ``apply`` alone tells it anything.
         written: The state that the latest commit of the graph itself left; the start's before the first.
         seq: Number of the last event that a record told of.
-        recoveries: How often others went on from here without a commit since.
+        recoveries: How often others went on, since the last commit, with attempts that ran and were lost.
         skipped: How many numbers no event has.
-        paused_ns: How long it was active until it was paused the last time.
+        paused_ns: How long it was active until it was paused, or restored, the last time.
         resumed_seq: Number of the event that told that it went on then; 0 where it never did.
 
     Args:
@@ -146,8 +146,9 @@ class Repeating:
             case Stopping():
                 self._end = End(record.status, record.failure, record.reason, record.limit)
             case Restored():
-                self.recoveries += 1
-                self.skipped += record.seq - record.valid_to - 1
+                self.recoveries += record.lost > 0
+                self.skipped += record.seq - record.valid_to - 1 - record.lost
+                self.paused_ns, self.resumed_seq = record.active_ns, record.seq
             case Edited():
                 self._edit(record)
             case Forked():
@@ -443,6 +444,10 @@ class Repeating:
         self._since = opener.follows if self._since is None else min(self._since, opener.follows)
 
     # --- looking at it ----------------------------------------------------------------------------------------------
+
+    def end_with(self, end: End) -> None:
+        """Let it end as soon as it goes on. An end that it was told before stands."""
+        self._end = self._end or end
 
     def begun(self, activation: str) -> State | None:
         """Return what an active activation of the graph itself begins with; None for any other."""

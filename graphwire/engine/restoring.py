@@ -65,21 +65,22 @@ class Restoring(Repeating):
         gate: Gate | None = None,
         *,
         elapsed_ns: int = 0,
+        zero_ns: int = 0,
         idle_ns: int = 0,
-        active_ns: int | None = None,
+        active_ns: int = 0,
         guards: Guards | None = None,
     ) -> None:
         """Let the execution go on, with those whom it tells and asks from now on.
 
         Args:
-            elapsed_ns: Since the start, as events count the time.
-            idle_ns: Of that, how long nobody carried it out just now.
-            active_ns: How long it was neither paused nor suspended; None where it never was.
+            elapsed_ns: Since it began.
+            zero_ns: What the clock showed when events began to count the time.
+            idle_ns: How long nobody carried it out just now.
+            active_ns: How long it was neither paused nor suspended.
             guards: Shared with other executions.
         """
         execution, in_order = self.execution, self.execution.in_order
         execution.openers.is_restoring = False
-        active_ns = elapsed_ns - idle_ns if active_ns is None else active_ns
         execution.guarding.share(guards)
         execution.attach(performer, reporter, recorder, host, gate, elapsed_ns=elapsed_ns, active_ns=active_ns)
         kept = [attempt for attempt in self._begun.values() if self._keeps(attempt)]
@@ -90,7 +91,7 @@ class Restoring(Repeating):
             if in_order is not None and attempt in in_order.attempts:
                 in_order.attempts.remove(attempt)
         for attempt in kept:
-            self._keep(attempt, reporter, execution.now_ns() - elapsed_ns, idle_ns)
+            self._keep(attempt, reporter, zero_ns, idle_ns)
         if self._is_fork:
             execution.suspending.tell_again()
         execution.control.attend()
