@@ -47,8 +47,8 @@ from app.services.idempotency import Idempotency
 from app.services.launching import Launcher
 from app.services.presence import Presence
 from app.services.producers import Producers
-from app.services.recovery import Recovery
 from app.services.readiness import Readiness
+from app.services.recovery import Recovery
 from app.services.remembered import Memory
 from app.services.resources import Resources, gauges
 from app.services.retention import Retention
@@ -272,11 +272,11 @@ def _services(
     announcements: Announcements,
     governance: Governance | None,
 ) -> dict[str, Any]:
-    registered = _graphs(settings, clock, database, supervisor)
-    room = Room()
+    registered, room = _graphs(settings, clock, database, supervisor), Room()
+    presence, executions = Presence(grace_s=settings.disconnect_grace_s), ExecutionRepository(database)
     elsewhere = ForeignService(
         registered,
-        ExecutionRepository(database),
+        executions,
         store,
         supervisor,
         Producers(clock, idle_s=settings.foreign_idle_s),
@@ -287,18 +287,17 @@ def _services(
         ring_bytes=settings.ring_bytes,
         max_executions=settings.max_executions,
     )
-    presence = Presence(grace_s=settings.disconnect_grace_s)
     launcher = _launcher(settings, clock, database, store, supervisor, announcements, registered, room, governance)
     running = ExecutionService(
         registered,
-        ExecutionRepository(database),
+        executions,
         store,
         supervisor,
         presence,
         sinks,
         elsewhere,
         launcher,
-        Recovery(registered, ExecutionRepository(database), store, supervisor, launcher, clock),
+        Recovery(registered, executions, store, supervisor, launcher, clock),
         clock,
         max_executions=settings.max_executions,
     )
@@ -309,7 +308,7 @@ def _services(
         "executions": running,
         "foreign": elsewhere,
         "checkpoints": looked_back,
-        "forks": ForkService(running, looked_back, registered, ExecutionRepository(database), store, clock),
+        "forks": ForkService(running, looked_back, registered, executions, store, clock),
         "streams": watched,
         "service_log": ServiceLog(database, ring_events=settings.ring_events, ring_bytes=settings.ring_bytes),
         "retention": Retention(
@@ -318,12 +317,7 @@ def _services(
             supervisor,
             watched,
             clock,
-            limits=Limits.of(
-                days=settings.retention_days,
-                executions=settings.retention_executions,
-                service_days=settings.retention_service_days,
-                service_events=settings.retention_service_events,
-            ),
+            limits=_limits(settings),
             keys_stand=timedelta(seconds=settings.idempotency_ttl_s),
         ),
         "idempotency": Idempotency(IdempotencyRepository(database), clock, ttl_s=settings.idempotency_ttl_s),
@@ -334,6 +328,15 @@ def _services(
         "beside": Beside(),
         "bounds": _bounds(settings),
     }
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits.of(
+        days=settings.retention_days,
+        executions=settings.retention_executions,
+        service_days=settings.retention_service_days,
+        service_events=settings.retention_service_events,
+    )
 
 
 def _bounds(settings: Settings) -> Bounds:

@@ -337,11 +337,12 @@ _OF_EXECUTIONS: Mapping[str, Advice] = {
 }
 
 WITHOUT_A_CLASS: Mapping[str, tuple[str, str, Advice]] = {
-    "interrupted": (
-        "Interrupted",
-        "The process ended before the execution did, and the execution could not go on.",
+    "recovery_limit_exceeded": (
+        "Recovery limit exceeded",
+        "The execution was taken up three times after its process had ended, and nothing was committed in between: "
+        "a node of it seems to end the process.",
         Advice(
-            "Start it again: what it had done is in its events, and `GET /executions/{execution_id}` has its state."
+            "Look which node was running (`node_cancelled` with the reason `interrupted`), mend it, and start again."
         ),
     ),
     "network": (

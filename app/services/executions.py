@@ -170,11 +170,7 @@ class ExecutionService:
         return runner
 
     async def take_up(self) -> None:
-        """Take up what an earlier process left: what had begun goes on in the background, what waits waits again.
-
-        Raises:
-            StorageUnavailable: Not now.
-        """
+        """Take up what an earlier process left. Raises StorageUnavailable."""
         await self._recovery.begin(self._went_on)
         await self._take_up_queued()
 

@@ -17,6 +17,7 @@ from graphwire.engine.plan import Plan
 from graphwire.engine.policies.admission import Rules
 from graphwire.engine.ports import Claim, ExecutionStore
 from graphwire.engine.progress import Estimate
+from graphwire.engine.revived import Revived
 from graphwire.engine.runner import Runner
 from graphwire.engine.starting import Past, Start
 from graphwire.engine.supervisor import Supervisor
@@ -143,9 +144,11 @@ class Launcher:
         records = (await self._store.read_deltas(execution_id)).items
         return records[0] if records else None
 
-    async def make_again(self, plan: Plan, start: Start, id: ExecutionId, past: Past, next_seq: int) -> Runner:
-        """Return the runner of an execution that had begun in an earlier process; ``Runner.take_up`` comes next."""
-        return self.make(plan, start, id, await self._estimate(plan), past=past, next_seq=next_seq)
+    async def make_again(self, plan: Plan, start: Start, id: ExecutionId, past: Past, next_seq: int) -> Revived:
+        """Return the runner of an execution that had begun in an earlier process; ``take_up`` comes next."""
+        made = self.make(plan, start, id, await self._estimate(plan), past=past, next_seq=next_seq)
+        assert isinstance(made, Revived)
+        return made
 
     def make(
         self,
@@ -168,7 +171,8 @@ class Launcher:
             room=self._room,
             first_seq=next_seq or (1 if past is None else past.events + 1),
         )
-        runner = Runner(
+        kind = Runner if next_seq is None else Revived
+        runner = kind(
             plan,
             start,
             id=id,

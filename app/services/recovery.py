@@ -117,7 +117,7 @@ class Recovery:
             await asyncio.wait([self._begin(next(iter(self._left)))])
 
     async def _take_up(self, unfinished: UnfinishedExecution) -> None:
-        execution_id, graph_id = unfinished.summary.id, unfinished.summary.graph_id
+        execution_id = unfinished.summary.id
         goes_on = False
         try:
             goes_on = await self._goes_on(unfinished)

@@ -154,6 +154,28 @@ async def is_stored(connection: Connection, batches: Sequence[Batch]) -> bool:
     return True
 
 
+class Overtaken(Exception):
+    """Another server has taken the execution up: its events have higher numbers than those that are to be stored."""
+
+
+async def require_newest(connection: Connection, group: Sequence[Batch]) -> None:
+    """Check that nobody else has stored events of these executions.
+
+    Raises:
+        Overtaken: Somebody has: whoever takes an execution up leaves out numbers that were told and not stored.
+    """
+    first = {batch.execution_id: batch.events[0].seq for batch in group if batch.start is None and batch.events}
+    if not first:
+        return
+    rows = await connection.fetch(
+        "SELECT execution_id, max(last_seq) FROM event_chunks WHERE execution_id = ANY($1::text[]) GROUP BY 1",
+        list(first),
+    )
+    for execution_id, last_seq in rows:
+        if last_seq >= first[execution_id]:
+            raise Overtaken(f"another server goes on with execution {execution_id}")
+
+
 async def is_running(connection: Connection, execution_id: ExecutionId) -> bool:
     """Say whether an execution has started and not ended, for the database."""
     return await connection.fetchval(_IS_RUNNING, escaped(execution_id), timeout=COMMAND_S) is not None

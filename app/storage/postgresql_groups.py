@@ -9,7 +9,15 @@ from typing import TypeAlias
 
 from app.storage.groups import ENDED, Attempt, Failure, Group
 from app.storage.postgresql import Connection, explain, is_cut, is_transient
-from app.storage.postgresql_group import OutcomeUnknown, is_running, is_stored, probe, write_group
+from app.storage.postgresql_group import (
+    OutcomeUnknown,
+    Overtaken,
+    is_running,
+    is_stored,
+    probe,
+    require_newest,
+    write_group,
+)
 from graphwire.engine.ports import Batch
 
 FIRST_WAIT_S = 0.05
@@ -45,7 +53,7 @@ class PostgresqlGroups:
         self._when_lost = when_lost
         self._todo: asyncio.Queue[Group | _Word] = asyncio.Queue()
         self._troubled: Callable[[str], None] = _ignore
-        self._is_in_doubt = False
+        self._is_in_doubt = self._was_lost = False
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, finished: Callable[[Attempt], None], troubled: Callable[[str], None]) -> None:
@@ -53,7 +61,7 @@ class PostgresqlGroups:
         self._troubled = troubled
         self._task = asyncio.create_task(self._run(finished), name="graphwire-writer")
         # Without this, a lock that nobody missed would be free until the next group.
-        self._when_lost(lambda: self._todo.put_nowait(_Word.LOOK))
+        self._when_lost(self._lost)
 
     def put(self, group: Group) -> None:
         """See ``groups.Groups``."""
@@ -79,6 +87,10 @@ class PostgresqlGroups:
                 await self._look()
             else:
                 finished(await self._attempt(todo))
+
+    def _lost(self) -> None:
+        self._was_lost = True
+        self._todo.put_nowait(_Word.LOOK)
 
     async def _look(self) -> None:
         """Have the lock again, if it was lost."""
@@ -111,7 +123,8 @@ class PostgresqlGroups:
             elif is_transient(error):
                 return Attempt(explain(error), failures + [_failure(error)] * (len(group) - len(failures)))
             else:
-                failures.append(Failure(ENDED, is_final=True) if await self._has_ended(batch) else _failure(error))
+                is_lost = isinstance(error, Overtaken) or await self._has_ended(batch)
+                failures.append(Failure(ENDED, is_final=True) if is_lost else _failure(error))
         return Attempt(None, failures)
 
     async def _has_ended(self, batch: Batch) -> bool:
@@ -132,6 +145,7 @@ class PostgresqlGroups:
                 return None
         elif error is None or not is_cut(error):
             return error
+        self._was_lost = True
         error = await self._try(group)
         if isinstance(error, OutcomeUnknown):
             return None if await self._was_stored(group, error) else error.cause
@@ -140,6 +154,8 @@ class PostgresqlGroups:
     async def _try(self, group: Group) -> Exception | None:
         try:
             async with self._writing() as connection:
+                if self._was_lost:  # another server may have had the lock meanwhile
+                    await require_newest(connection, group)
                 if group:
                     await write_group(connection, group)
                 else:

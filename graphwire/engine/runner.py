@@ -31,7 +31,6 @@ from graphwire.engine.report import Reporter
 from graphwire.engine.restoring import Restoring
 from graphwire.engine.starting import Past, Start as Start, log_of, record_of
 from graphwire.engine.suspending import Interrupt
-from graphwire.engine.taking_up import Left, tell_restored
 from graphwire.engine.voice import Voice, resolver
 from graphwire.errors import StorageUnavailable
 from graphwire.events import types
@@ -40,8 +39,6 @@ from graphwire.events.notices import ExecutionProgress
 from graphwire.types import ExecutionId, GraphId, Priority, Status
 from graphwire.values import freeze
 
-GOING_ON = frozenset({"resume", "step", "input"})
-"""Commands after which nodes run."""
 NOTICE_NS = 250_000_000
 _LOG = logging.getLogger(__name__)
 
@@ -126,8 +123,7 @@ class Runner:
         self._told: Status = "running" if queued is None else "queued"
         self._is_stopping = self._is_paused = False
         self._is_attended = is_attended
-        self._waits_for_room = self._is_taken_up = False
-        self.refuses: GraphwireError | None = None
+        self._waits_for_room = False
 
     # Both cost memory that one which waits for its turn does without.
 
@@ -241,45 +237,13 @@ class Runner:
             forked_from=start.forked_from or msgspec.UNSET,
         )
 
-    def take_up(self, left: Left) -> None:
-        """Go on, at once, with what an earlier process left; ``run`` comes next, instead of ``accept``."""
-        restoring = left.restoring
-        made = self._lanes.execution = self.execution = restoring.execution
-        self._begun_ns = left.began_ns
-        self.refuses = left.refuses
-        self._is_taken_up = True
-        was_paused = made.status == "paused"
-        recorder = Recorder(self._outbox, self.hub)
-        tell_restored(left, self.log, self._report, recorder)
-        if made.status == "paused" and not was_paused:
-            self.became("paused")
-        elif was_paused:
-            self._told, self._is_paused = "paused", True
-        elapsed_ns = self.log.elapsed_ns()
-        self._lanes.call(
-            partial(
-                restoring.go_on,
-                self._lanes,
-                self._report,
-                recorder,
-                self,
-                self if self._is_sync or self._is_in_order else None,
-                elapsed_ns=elapsed_ns - left.began_ns,
-                zero_ns=made.now_ns() - elapsed_ns,
-                idle_ns=elapsed_ns - left.last_mono_ns,
-                active_ns=left.active_ns,
-                guards=self._guards,
-            )
-        )
-
     async def run(self) -> None:
         """Carry the execution out; returns when its end is stored, by whomever. Called once, after ``accept``."""
         if self.hub.is_lost:
             return
         self._run_clock()
         self._glances.keep()
-        if not self._is_taken_up:
-            self._lanes.start(self._go)
+        self._lanes.start(self._go)
         await self._over.wait()
 
     def abort(self) -> None:
@@ -368,8 +332,6 @@ class Runner:
                 raise StorageUnavailable("The execution has ended elsewhere.")
         status = "queued" if self._begun_ns is None and not self._is_stopping else self.execution.status
         require_allowed(command.name, status)
-        if self.refuses is not None and command.name in GOING_ON:
-            raise self.refuses
         command.check(self.execution)
         if claim is not None:
             self._outbox.claim(self.log.next_seq, claim)

@@ -28,7 +28,7 @@ DOCS = REFERENCE.parent
 TESTS = Path(__file__).resolve().parent.parent
 KINDS: tuple[type[EventData] | type[NoticeData], ...] = (*get_args(Event), *get_args(Notice))
 OUTSIDE_THE_API = {"GET /", "GET /docs", "GET /docs/websocket", "GET /openapi.json"}
-CODES_WITHOUT_A_CLASS = {"interrupted", "producer_lost", "max_steps_exceeded"}
+CODES_WITHOUT_A_CLASS = {"recovery_limit_exceeded", "producer_lost", "max_steps_exceeded"}
 
 
 def fields(event: type[msgspec.Struct]) -> list[str]:

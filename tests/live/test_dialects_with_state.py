@@ -293,30 +293,25 @@ async def test_a_run_that_is_started_again_with_its_key_is_the_same_run(agents: 
     assert [block["data"] for block in parse(again.content)] == rest
 
 
-async def test_an_execution_that_was_interrupted_has_its_end_in_every_dialect(tmp_path: Path) -> None:
+async def test_an_execution_that_was_interrupted_goes_on_in_every_dialect(tmp_path: Path) -> None:
     async with serving(tmp_path, graphs=(AGENTS,), drain_s=0.1) as first:
         execution = await first.start("agent", state={"gate": "gate"})
         await gates["gate"].reached.wait()
     async with serving(tmp_path, graphs=(AGENTS,)) as second:
+        gates["gate"].opened.set()
         editor = await frames(second, execution, dialect="editor")
         agent = await frames(second, execution, dialect="ag-ui")
         joined = await frames(second, execution, dialect="ag-ui", after=editor[-1]["seq"] - 3)
 
-    assert [frame["event_type"] for frame in editor] == ["start", "node_start", "node_complete", "error", "complete"]
+    kinds = [frame["event_type"] for frame in editor]
+    assert kinds[:4] == ["start", "node_start", "node_complete", "node_start"]
+    assert kinds[-1] == "complete"
     assert editor[2]["error"]["code"] == "cancelled"
-    assert editor[-1]["final_state"] == {"gate": "gate", "notes": [], "items": [3, 4]}
-    kinds = [frame["type"] for frame in agent]
-    assert kinds[:5] == ["RUN_STARTED", "STATE_SNAPSHOT", "STEP_STARTED", "TEXT_MESSAGE_START", "TEXT_MESSAGE_CONTENT"]
-    assert kinds[-5:] == ["RAW", "TEXT_MESSAGE_END", "RAW", "STEP_FINISHED", "RUN_ERROR"]
-    assert agent[-5]["event"]["type"] == "checkpoint_restored"
-    assert agent[-1]["code"] == "interrupted"
-    assert [frame["type"] for frame in joined] == [
-        "RUN_STARTED",
-        "STATE_SNAPSHOT",
-        "STEP_STARTED",
-        "TEXT_MESSAGE_START",
-        *kinds[-4:],
-    ]
+    types = [frame["type"] for frame in agent]
+    assert types[:5] == ["RUN_STARTED", "STATE_SNAPSHOT", "STEP_STARTED", "TEXT_MESSAGE_START", "TEXT_MESSAGE_CONTENT"]
+    assert any(frame["type"] == "RAW" and frame["event"]["type"] == "checkpoint_restored" for frame in agent)
+    assert types[-1] == "RUN_FINISHED"
+    assert [frame["type"] for frame in joined][-1] == "RUN_FINISHED"
 
 
 async def test_an_execution_of_another_engine_is_told_without_states(agents: Service) -> None:

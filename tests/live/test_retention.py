@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.live.control import gates
 from tests.live.serving import serving
 
 
@@ -15,9 +16,10 @@ async def test_what_is_too_many_goes_from_the_start_on_and_the_file_is_sound(tmp
         running = await service.start("gated")
 
     async with serving(tmp_path, retention_executions=2) as service:
+        gates["gate"].opened.set()
         while len(items := await listed(service.client)) > 2:
             continue
-        assert set(items) == {ids[4], running}  # what was interrupted has ended now, and started last
+        assert set(items) == {ids[4], running}  # what was interrupted has gone on and ended, and started last
 
     with closing(sqlite3.connect(tmp_path / "graphwire.db")) as file:
         assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

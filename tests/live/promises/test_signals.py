@@ -54,7 +54,10 @@ async def followed(followers: Sequence[Follower], served: Served, *signals: int)
 
 
 async def resumed(followers: Sequence[Follower], served: Served) -> None:
-    """Have all of them go on to the end, on the next process."""
+    """Have all of them go on to the end, on the next process, which goes on with the executions until it is told."""
+    async with http_client(served.address) as client:
+        for execution in {follower.execution for follower in followers}:
+            assert (await client.post(f"/executions/{execution}/cancel")).status_code == 202
     for follower in followers:
         follower.port = served.port
         assert await follower.follow() == "end"
@@ -80,7 +83,7 @@ async def test_a_process_under_load_that_is_told_to_stop_ends_streams_whole_and_
             await follower.follow()
 
     assert {task.result()[-1] for task in storms} <= {503, 0}
-    assert [each["status"] for each in shown] == ["failed"] * 4
+    assert [each["status"] for each in shown] == ["cancelled"] * 4
     for connection, follower in zip(connections, followers, strict=True):
         is_poll = isinstance(connection.session, Poll)
         assert connection.session.rest == b""
@@ -108,7 +111,7 @@ async def test_a_second_signal_ends_the_process_at_once_and_nothing_is_lost(tmp_
 
     for follower in followers:
         events = [json.loads(line) for line in follower.lines]
-        assert [event["type"] for event in events][-2:] == ["execution_failed", "stream_end"]
+        assert [event["type"] for event in events][-2:] == ["execution_cancelled", "stream_end"]
         assert without_what_was_taken_back(events) == without_what_was_taken_back(
             [json.loads(line) for line in followers[0].lines]
         )
