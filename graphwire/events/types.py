@@ -188,6 +188,7 @@ class CheckpointRestored(EventData, frozen=True):
 
     type = "checkpoint_restored"
     code = 17
+    is_barrier = True  # else the next process, where this one dies at once, would give its number again
 
     valid_to: Annotated[int, Meta(description="The last `seq` that still holds.")]
     next: Annotated[int, Meta(description="This event's own `seq`.")]

@@ -54,6 +54,7 @@ RELEASED = {
     "input_received": 55,
 }
 BARRIERS = {
+    "checkpoint_restored",
     "execution_started",
     "execution_completed",
     "execution_failed",
