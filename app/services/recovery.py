@@ -140,11 +140,11 @@ class Recovery:
         """Take one up; False where it had told its end, which is stored now."""
         summary, last_seq = unfinished.summary, unfinished.last_seq
         refuses: GraphwireError | None = None
+        graphs = graphs_of(unfinished.options)
         try:
-            graphs = graphs_of(unfinished.options)
             plan = (await self._graphs.runnable(summary.graph_id, summary.graph_version, graphs)).plan
         except CodeChanged as error:
-            refuses, plan = error, await self._graphs.replayable(summary.graph_id, summary.graph_version)
+            refuses, plan = error, await self._graphs.replayable(summary.graph_id, summary.graph_version, graphs)
         wishes = wishes_of(unfinished.options)
         start = replace(prepare(wishes, plan), correlation_id=summary.correlation_id, forked_from=summary.forked_from)
         restoring = Restoring(plan, start.state, start.options, self._clock)
