@@ -39,7 +39,11 @@ OF_MEANING = {
     "unknown_node_type",
 }
 """Why a request may be refused that fits its schema: what it says is wrong, which no schema can tell."""
-SHARED = {"/graphs/validate": "an address of the graph of that name too, whose methods `Allow` rightly names"}
+SHARED = {
+    "/graphs/validate": "an address of the graph of that name too, whose methods `Allow` rightly names",
+    "/executions/cancel": "likewise of the execution of that name",
+    "/executions/retry": "likewise",
+}
 
 
 @schemathesis.serializer("application/x-ndjson")
