@@ -244,7 +244,10 @@ class EventReader:
         upto = events[0].seq - 1 if events else item.upto
         following = events[0] if events else self.hub.get(item.upto + 1)
         # A jump in the numbers is either where a process died, and says so itself, or deleted history.
-        if upto > item.after and (following is None or following.type != "checkpoint_restored"):
+        is_said = following is not None and following.type == "checkpoint_restored"
+        if not events and not self.hub.closed and item.upto == self.hub.began_after:
+            is_said = True  # it comes, and may not be told before it is stored
+        if upto > item.after and not is_said:
             self._place.advance(upto)
             return NoticeItem(StreamLagged(from_seq=item.after + 1, to_seq=upto, dropped=upto - item.after), upto)
         self._place.advance(events[-1].seq if events else upto)

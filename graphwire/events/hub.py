@@ -74,6 +74,7 @@ class Hub:
         stored: All events up to this one are on disk.
         visible: All events up to this one may be told; so may everything else about the execution.
         taken_bytes: Bytes of the events that were handed over and are not stored yet.
+        began_after: The number before its first event: everything up to it was told before there was this hub.
         is_lost: It was ended because the execution goes on, or has ended, elsewhere: what is published is dropped.
     """
 
@@ -96,6 +97,7 @@ class Hub:
             room: Shared bound on unstored bytes; one of its own by default.
         """
         self.published = self.stored = self.visible = first_seq - 1
+        self.began_after = first_seq - 1
         self._is_sync = durability == "sync"
         self._ring = Ring(first_seq, max_events=ring_events, max_bytes=ring_bytes)
         self.taken_bytes = 0
