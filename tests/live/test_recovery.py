@@ -115,3 +115,28 @@ async def test_a_killed_execution_ends_as_one_that_was_never_cut(
     assert completed["data"]["state"]["log"] == list(range(ROUNDS))
     assert shown["status"] == "completed"
     assert stored[-1]["data"]["total_events"] == len(stored)
+
+
+@on_each_database
+@pytest.mark.bad_input(101)
+async def test_what_was_paused_stays_paused_in_the_next_process_and_goes_on_when_it_is_told(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with process(tmp_path, GRAPHWIRE_DATABASE_URL=database_url) as served, http_client(served.address) as client:
+        assert (await client.post("/graphs", json=MIXED)).status_code == 201
+        execution = (await client.post("/graphs/mixed/execute", json={})).headers["location"]
+        await events_until(served, execution, 8, 0)
+        assert (await client.post(f"{execution}/pause")).status_code == 202
+        while (await client.get(execution)).json()["status"] != "paused":
+            continue
+        served.process.send_signal(signal.SIGKILL)
+        await served.process.wait()
+    async with process(tmp_path, GRAPHWIRE_DATABASE_URL=database_url) as served, http_client(served.address) as client:
+        assert (await client.get(execution)).json()["status"] == "paused"
+        assert (await client.post(f"{execution}/resume")).status_code == 202
+        stored = await events_until(served, execution, 1 << 20, 0)
+        shown = (await client.get(execution)).json()
+
+    assert shown["status"] == "completed"
+    completed = next(event for event in stored if event["type"] == "execution_completed")
+    assert completed["data"]["state"]["log"] == list(range(ROUNDS))
