@@ -142,6 +142,7 @@ async def test_a_stream_outlives_a_restart_of_the_server(tmp_path: Path, transpo
             seen = [(await stream.recv()).type for _ in range(2)]
             rest = asyncio.create_task(types_of(stream))
         await waiting.wait()
+        gates["gate"].opened.set()  # for the node that runs again
         async with serving(tmp_path, port=first.port) as second:
             back.set()
             seen += await rest
