@@ -234,7 +234,10 @@ class Repeating:
 
     def _sleep(self, record: Sleeps) -> None:
         execution, name = self.execution, record.activation
-        attempt = self._begin(self._attempt(name))
+        attempt = self._attempt(name)
+        if execution.in_order is not None and name in self._ready and not attempt.started_ns:
+            self._dispatch(attempt)  # a step began it: it has its place among those that are in order
+        attempt = self._begin(attempt)
         self._until_us[name] = record.until_us
         attempt.interrupted = record.interrupted
         if record.since_us is None:
@@ -304,9 +307,7 @@ class Repeating:
             self._carry_out(self._begin(attempt))
 
     def _may_begin(self, attempt: Attempt) -> bool:
-        return (
-            self._counts(attempt).steps < self.execution.max_steps
-        )  # else its scope fails, which has a record of its own
+        return self._counts(attempt).steps < self.execution.max_steps  # else its scope's failure has a record
 
     def _dispatch(self, attempt: Attempt) -> None:
         assert self.execution.in_order is not None
@@ -353,6 +354,13 @@ class Repeating:
             self._reopen(attempt)
             if activation in self._ready or activation in self._begun:
                 return self._attempt(activation)
+        # Nor of what a step lets begin, in order, where others have to wait.
+        for attempt in [*self._ready.values()] if self.execution.in_order is not None else []:
+            if isinstance(attempt.node.behaviour, Opens) and not attempt.started_ns and self._may_begin(attempt):
+                self._dispatch(attempt)
+                self._follow()
+                if activation in self._ready or activation in self._begun:
+                    return self._attempt(activation)
         raise ValueError(f"activation {quoted(activation)} follows from nothing before it")
 
     def _reopen(self, attempt: Attempt) -> None:

@@ -104,7 +104,10 @@ class Restoring(Repeating):
         self._settle(kept)
         if in_order is not None and has_places:
             in_order.take_places(order)
-        execution.go_on()
+        if execution.status == "paused" and execution.control.reason == "waiting_for_input" and execution.ready:
+            execution.control.resume()  # the answer was stored, and that it goes on was not
+        else:
+            execution.go_on()
 
     def _open_told(self, attempt: Attempt) -> None:
         """Open what had been opened: a new attempt would open scopes of other names, and run again what they did."""
