@@ -7,7 +7,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.benchmarks import compression, engine, fanout, streams
+from tests.benchmarks import compression, engine, fanout, restart, streams
 from tests.benchmarks.printing import introduce, say
 
 TABLES = {
@@ -15,6 +15,7 @@ TABLES = {
     "streams": streams.measure,
     "fanout": fanout.measure,
     "compression": compression.measure,
+    "restart": restart.measure,
 }
 
 
