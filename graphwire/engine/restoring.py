@@ -39,6 +39,9 @@ class Restoring(Repeating):
         """
         self._close_cancelled()
         for name, newest in told.items():
+            waiting = self._begun.get(name)
+            if waiting is not None and newest.is_open and newest.number == waiting.number:
+                self._reopen(waiting)
             due = self._ready.get(name)
             if due is not None and newest.is_open and isinstance(due.node.behaviour, Opens) and not due.started_ns:
                 self._open_told(due)

@@ -11,7 +11,7 @@ from tests.services.simulation.simulation import check, check_same, play_once
 from tests.services.simulation.virtual_time import VirtualLoop
 
 BLOCKS = 10
-REGRESSIONS = (1225, 1300, 12135)
+REGRESSIONS = (1225, 1300, 7597, 12135)
 """Seeds that once failed."""
 
 
