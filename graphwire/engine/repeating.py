@@ -164,10 +164,12 @@ class Repeating:
             case Answered():
                 self.execution.suspending.answered(record.interrupt_id, bytes(record.value), record.by)
             case Paused():
-                self.paused_ns = record.active_ns
+                # Until it is told that it is paused, something still runs, and its time counts.
+                self.paused_ns, self.resumed_seq = record.active_ns, record.seq
                 self.execution.control.paused(record.reason, record.active_ns, is_told=record.is_told)  # type: ignore[arg-type]
             case Resumed():
-                self.resumed_seq = record.seq
+                if self.execution.status == "paused":
+                    self.resumed_seq = record.seq
                 self.execution.control.resumed()
             case Breakpoints():
                 self.execution.control.restore_breakpoints(bytes(record.breakpoints))

@@ -65,7 +65,7 @@ def tell_restored(left: Left, log: EventLog, report: Reporter, recorder: Recorde
         recorder.restored(left.last_seq, left.active_ns, len(lost))
     if left.refuses is not None:
         _hold(left, report, recorder)
-    elif restoring.recoveries >= MAX_RECOVERIES:
+    elif lost and restoring.recoveries >= MAX_RECOVERIES:
         restoring.end_with(End("failed", failure=_too_often()))
 
 
