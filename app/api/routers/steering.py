@@ -25,6 +25,7 @@ from app.api.schemas.commands import (
     StepRequest,
 )
 from app.api.schemas.examples import BREAKPOINTS, CANCELS, EDITS, INPUTS, NOTHING, STEPS
+from app.services.errors import CodeChanged
 from app.services.executions import ExecutionService
 from app.storage.repositories.idempotency import MadeEvent
 from graphwire.errors import (
@@ -42,7 +43,7 @@ router = APIRouter(tags=["executions"], dependencies=[Depends(accepts(JSON))])
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 _REFUSALS: Final = (
-    *refusals.BODY, *refusals.KEYED, NotFound, errors.NotAcceptable, CommandNotAllowed, StorageUnavailable,
+    *refusals.BODY, *refusals.KEYED, NotFound, errors.NotAcceptable, CommandNotAllowed, CodeChanged, StorageUnavailable,
 )  # fmt: skip
 _APPLIED: Final = answers.describe(answers.Applied, 202, headers=("Idempotent-Replayed",))
 _ANSWERS: Final[Mapping[int | str, Any]] = {**_APPLIED, **refusals.responses(*_REFUSALS)}
