@@ -74,7 +74,7 @@ class Repeating:
         recoveries: How often others went on, since the last commit, with attempts that ran and were lost.
         skipped: How many numbers no event has.
         paused_ns: How long it was active until it was paused, or restored, the last time.
-        resumed_seq: Number of the event that told that it went on then; 0 where it never did.
+        resumed_seq: Number of the event since which it was active again, or still; 0 where that is its first.
 
     Args:
         start: The state that the execution was started with, encoded value by value.
@@ -164,12 +164,10 @@ class Repeating:
             case Answered():
                 self.execution.suspending.answered(record.interrupt_id, bytes(record.value), record.by)
             case Paused():
-                # Until it is told that it is paused, something still runs, and its time counts.
                 self.paused_ns, self.resumed_seq = record.active_ns, record.seq
                 self.execution.control.paused(record.reason, record.active_ns, is_told=record.is_told)  # type: ignore[arg-type]
             case Resumed():
-                if self.execution.status == "paused":
-                    self.resumed_seq = record.seq
+                self.resumed_seq = record.seq if self.execution.status == "paused" else self.resumed_seq
                 self.execution.control.resumed()
             case Breakpoints():
                 self.execution.control.restore_breakpoints(bytes(record.breakpoints))
