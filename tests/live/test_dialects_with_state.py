@@ -48,7 +48,14 @@ def normal(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [plain(frame) for frame in frames]
 
 
-ERROR = {"code": "exception", "type": "ValueError", "message": "no luck", "node": "broken", "attempt": 1}
+ERROR = {
+    "code": "exception",
+    "type": "ValueError",
+    "message": "no luck",
+    "node": "broken",
+    "attempt": 1,
+    "is_transient": False,
+}
 
 
 @pytest.mark.capability("EVT-07")
