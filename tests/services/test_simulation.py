@@ -20,7 +20,7 @@ REGRESSIONS = (1225, 1300, 7597, 12135)
 def test_whatever_goes_wrong_around_it_an_execution_ends_as_if_nothing_had(
     block: int, pytestconfig: pytest.Config
 ) -> None:
-    seeds = (1_000_000 if pytestconfig.getoption("--long") else 2_000) // BLOCKS
+    seeds = (1_000_000 if pytestconfig.getoption("--long") else 10_000) // BLOCKS
 
     crashes = play_all(range(block * seeds, (block + 1) * seeds))
 
