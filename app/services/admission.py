@@ -171,6 +171,8 @@ class Admissions:
     def _joined(self, runner: Runner) -> None:
         self._policy.enter(runner.id, runner.graph_id)
         runner.when_became = partial(self._became, runner)
+        if runner.status == "paused":  # an earlier process left it so
+            self._became(runner, "paused")
 
     def _became(self, runner: Runner, status: Status) -> None:
         if status == "paused":

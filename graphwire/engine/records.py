@@ -398,4 +398,6 @@ class Recorder:
         self._add(Restored(self._hub.published, valid_to, active_ns, lost))
 
     def _add(self, record: Record) -> None:
-        self._outbox.commit(self._first, self._hub.published, _ENCODER.encode(record))
+        # What no event of its own tells of belongs to the last one, such as its command.
+        last = self._hub.published
+        self._outbox.commit(min(self._first, last), last, _ENCODER.encode(record))

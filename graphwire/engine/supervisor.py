@@ -110,9 +110,14 @@ class Supervisor:
         self.threads.shutdown(wait=False, cancel_futures=True)
 
     async def drain(self) -> None:
-        """Let executions end within ``drain_s``, then let go of the rest: the next process ends or resumes them."""
-        if self._live:
-            waiting = [asyncio.ensure_future(runner.wait_ended()) for runner in self._live.values()]
+        """Let executions end within ``drain_s``, then let go of the rest: the next process ends or resumes them.
+
+        Nobody waits for what is paused, since nobody is there any more to let it go on.
+        """
+        waiting = [
+            asyncio.ensure_future(runner.wait_ended()) for runner in self._live.values() if runner.status != "paused"
+        ]
+        if waiting:
             _, late = await asyncio.wait(waiting, timeout=self._drain_s)
             for waiter in late:
                 waiter.cancel()

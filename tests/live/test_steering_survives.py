@@ -94,3 +94,29 @@ async def test_an_open_question_survives_kills_with_its_schema_and_the_answers_b
     assert (wrong.status_code, right.status_code) == (422, 202)
     assert (closed.status_code, closed.json()["code"]) == (409, "interrupt_closed")
     assert final == {"sure": {"ok": True}, "name": "Ada"}
+
+
+@pytest.mark.bad_input(101)
+@pytest.mark.capability("CTL-10", "SCH-08")
+async def test_what_is_paused_survives_with_what_was_set_meanwhile_and_takes_no_room(tmp_path: Path) -> None:
+    breakpoints = [{"node": "first"}]
+    variables: dict[str, Any] = {"GRAPHWIRE_MAX_RUNNING": "1", "GRAPHWIRE_DRAIN_S": "3600"}
+    async with process(tmp_path, **variables) as served:
+        execution = await begun(served, "steered", state={"gate": ""}, breakpoints=breakpoints)
+        async with about(served, execution) as client:
+            await until(client, "paused")
+            answer = await client.put("/breakpoints", json=[{"node": "second", "when": "after"}])
+            assert answer.status_code == 202
+        served.process.send_signal(signal.SIGKILL)
+        await served.ended()
+
+    async with process(tmp_path, **variables) as served:
+        async with about(served, execution) as client:
+            shown = await until(client, "paused")
+        another = await begun(served, "steered", state={"gate": ""}, breakpoints=breakpoints)
+        async with about(served, another) as client:
+            await until(client, "paused")
+        served.process.send_signal(signal.SIGTERM)
+        await served.ended()  # nobody waits for those that are paused
+
+    assert [(each["node"], each["when"], each["counted"]) for each in shown["breakpoints"]] == [("second", "after", 0)]
