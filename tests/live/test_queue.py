@@ -113,17 +113,23 @@ async def test_more_than_may_be_accepted_are_refused(tmp_path: Path) -> None:
 
 async def test_the_queue_survives_the_service(tmp_path: Path) -> None:
     async with serving(tmp_path, max_running=1, drain_s=0.1) as service:
-        await service.start("gated")
+        first = await service.start("gated")
         low = await service.start("chain", priority="low", state={"greeting": "kept"})
         high = await service.start("gated", priority="high")
 
     gates.clear()
     async with serving(tmp_path, max_running=1) as service:
-        assert await begun(service, high) == 2
-        seen = await status_of(service, low)
-        assert (seen["status"], seen["queue"]["position"], seen["queue"]["priority"]) == ("queued", 1, "low")
+        assert (await status_of(service, first))["status"] == "running"  # it goes on, and keeps its room
+        for execution, position, priority in ((high, 1, "high"), (low, 2, "low")):
+            seen = await status_of(service, execution)
+            assert (seen["status"], seen["queue"]["position"], seen["queue"]["priority"]) == (
+                "queued",
+                position,
+                priority,
+            )
 
         gates["gate"].opened.set()
+        assert await begun(service, high) == 2
         blocks = await service.events(low)
         assert types(blocks)[:2] == ["execution_queued", "execution_started"]
         assert (seqs := [block.data["seq"] for block in blocks if "seq" in block.data]) == list(range(1, len(seqs) + 1))
