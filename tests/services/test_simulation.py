@@ -15,7 +15,7 @@ REGRESSIONS = (1225, 1300, 7597, 12135)
 """Seeds that once failed."""
 
 
-@pytest.mark.bad_input(128, 130)
+@pytest.mark.bad_input(128, 130, 135)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_whatever_goes_wrong_around_it_an_execution_ends_as_if_nothing_had(
     block: int, pytestconfig: pytest.Config

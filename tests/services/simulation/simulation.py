@@ -340,10 +340,11 @@ def _check_attempts(events: list[Envelope]) -> None:
 
 def _check_numbers(events: list[Envelope]) -> None:
     """The numbers have no gap but where a process died, which the next event says."""
-    last, last_ns = 0, 0
+    last, last_ns, last_ts = 0, 0, ""
     for event in events:
         if event.seq != last + 1:
             assert isinstance(event.data, CheckpointRestored)
             assert (event.data.valid_to, event.data.next) == (last, event.seq)
         assert event.mono_ns >= last_ns
-        last, last_ns = event.seq, event.mono_ns
+        assert event.ts >= last_ts
+        last, last_ns, last_ts = event.seq, event.mono_ns, event.ts
