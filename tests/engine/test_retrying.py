@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 
 import msgspec
@@ -185,7 +186,7 @@ async def test_what_a_left_behind_attempt_emits_is_not_the_next_ones() -> None:
             ctx.emit("late")
             spoken.set()
 
-        left.append(asyncio.get_running_loop().create_task(late(), context=None))
+        left.append(asyncio.get_running_loop().create_task(late(), context=copy_context()))
         ctx.emit("early")
         raise ValueError("not yet")
 

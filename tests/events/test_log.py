@@ -12,7 +12,7 @@ from graphwire.events.encoding import decode_line
 from graphwire.events.hub import Hub
 from graphwire.events.log import EventLog
 from graphwire.events.timestamps import format_timestamp
-from graphwire.events.types import CheckpointRestored, NodeEntered, NodeLog, NodeMessage, NodeStarted, StreamEnd
+from graphwire.events.types import NodeEntered, NodeLog, NodeMessage, NodeStarted, StreamEnd
 from graphwire.types import ExecutionId, GraphId
 
 NOON_NS = 1_795_262_400_000_000_000  # 2026-11-21T12:00:00Z
@@ -177,7 +177,7 @@ def test_times_go_on_after_a_restart_and_the_idle_time_counts() -> None:
 
     resumed = make_log(after, Hub(first_seq=65_538), last_line=line_of(first, 1), events_before=1)
     after.mono += 5
-    seq = resumed.append(CheckpointRestored(valid_to=1, next=resumed.next_seq))
+    seq = resumed.append(NodeEntered())
 
     envelope = decode_line(line_of(resumed, seq))
     assert (seq, envelope.mono_ns, envelope.ts) == (65_538, 32_000_000_005, "2026-11-21T12:00:32.000000Z")

@@ -164,13 +164,6 @@ async def test_a_start_with_a_key_is_carried_out_once_over_each_transport(servic
     assert len((await service.client.get("/executions")).json()["items"]) == 1
 
 
-async def test_commands_to_come_say_so(service: Service) -> None:
-    async with socket(service) as ws:
-        for name in ("fork", "retry"):
-            problem = await ws.problem(f"execution.{name}", execution_id="any")
-            assert (problem["code"], problem["status"]) == ("not_available", 501)
-
-
 async def test_a_request_without_an_id_is_carried_out_and_not_answered(service: Service) -> None:
     async with socket(service) as ws:
         params = {"graph_id": "chain"}
